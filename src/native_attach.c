@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* This process's slot in a semaphore, and the private lock of its lane. */
+#include <errno.h>
+#include <signal.h>
+
+#include "error.h"
+#include "native_lane.h"
+#include "platform/process.h"
+#include "platform/wait.h"
+
+/* ---- sections --------------------------------------------------------------- */
+
+FAST_THREAD_LOCAL struct sections semundo__sections;
+
+#define SECTION_SPINS 200
+#define SECTION_PAUSE (50 * NSEC_PER_USEC)
+
+/* The holder is a few instructions from its end, unless it is preempted. */
+__attribute__((cold, noinline)) void semundo__section_wait(struct attachment *att)
+{
+	for (unsigned i = 0;; i++) {
+		if (load_relaxed(&att->lock) == 0 && exchange_acquire(&att->lock, 1) == 0)
+			return;
+		if (i < SECTION_SPINS && semundo__can_spin())
+			cpu_relax();
+		else
+			semundo__pause(SECTION_PAUSE);
+	}
+}
+
+/* Does what signal handlers left to this thread. */
+__attribute__((cold, noinline)) void semundo__section_drain(void)
+{
+	struct sections *t = &semundo__sections;
+	sigset_t all, saved;
+	sigfillset(&all);
+	while (t->deferred) {
+		pthread_sigmask(SIG_BLOCK, &all, &saved);
+		struct native_sem *sem = t->release[t->deferred - 1].sem;
+		uint32_t units = t->release[t->deferred - 1].units;
+		t->deferred--;
+		pthread_sigmask(SIG_SETMASK, &saved, NULL);
+		sem->base.ops->release(&sem->base, units);
+	}
+}
+
+/* ---- users -------------------------------------------------------------------- */
+
+static int fail_attach(struct native_sem *sem, int r)
+{
+	const char *name = semundo__name_of(&sem->base);
+	char peers[64];
+	semundo__peers_name(peers, (uint32_t)sem->dir->member->user);
+	if (r == -ESTALE)
+		return semundo__fail(r,
+		                     "cannot use '%s': '%s/%s' was removed or replaced while the "
+		                     "semaphore was in use, so the dead cannot be told from the living; "
+		                     "end the programs that use it, then remove it (semundo rm)",
+		                     name, sem->dir->path, peers);
+	if (r == -EUSERS)
+		return semundo__fail(r,
+		                     "cannot use '%s': too many processes or users are attached to it",
+		                     name);
+	if (r == -ENOSPC)
+		return semundo__fail(r,
+		                     "cannot use '%s': the filesystem of '%s' is full; free some space",
+		                     name, sem->dir->path);
+	return semundo__fail(r, "cannot use '%s': %s", name, semundo__reason(r));
+}
+
+/* A user word is set once, by CAS; killed after it: a user without processes. */
+static int find_user(struct native_sem *sem, uint64_t user, uint32_t *ret)
+{
+	for (uint32_t i = 0; i < MAX_USERS; i++) {
+		uint64_t *word = &sem->file->users[i];
+		uint64_t found = load_acquire(word);
+		if (found == 0 && cas_acq_rel(word, &found, user))
+			found = user;
+		/* A failed CAS left in `found` what another process wrote. */
+		if (found == user) {
+			*ret = i;
+			return 0;
+		}
+		if ((uint32_t)found == (uint32_t)user)
+			return -ESTALE;
+	}
+	return -EUSERS;
+}
+
+/* ---- the slot ------------------------------------------------------------------- */
+
+static uint32_t slot_limit(struct native_sem *sem)
+{
+	uint32_t slots = semundo__native_slots(sem);
+	uint32_t limit = TEST_LIMIT(max_slots, MAX_SLOTS);
+	return slots < limit ? slots : limit;
+}
+
+/* Killed after the CAS: a dead owner that holds nothing, undone like any. */
+static uint32_t claim_slot(struct native_sem *sem, uint64_t owner)
+{
+	uint32_t limit = slot_limit(sem);
+	for (uint32_t slot = SLOT_FIRST; slot < limit; slot++) {
+		uint64_t none = OWNER_FREE;
+		uint64_t *word = &sem->file->slot[slot].owner;
+		if (load_relaxed(word) == OWNER_FREE && cas_acq_rel(word, &none, owner))
+			return slot;
+	}
+	return SLOT_NOBODY;
+}
+
+static unsigned undo_some(struct native_sem *sem)
+{
+	unsigned undone = 0;
+	uint32_t limit = slot_limit(sem);
+	for (uint32_t slot = SLOT_FIRST; slot < limit; slot++)
+		undone += (unsigned)semundo__native_undo(sem, slot);
+	return undone;
+}
+
+static int find_slot(struct native_sem *sem, uint64_t owner, uint32_t *ret)
+{
+	for (;;) {
+		uint32_t slot = claim_slot(sem, owner);
+		if (slot) {
+			*ret = slot;
+			return 0;
+		}
+		if (undo_some(sem))
+			continue;
+		int r = slot_limit(sem) == TEST_LIMIT(max_slots, MAX_SLOTS) ? -EUSERS :
+									      semundo__native_grow(sem);
+		if (r)
+			return r;
+	}
+}
+
+static void introduce(struct sem_slot *slot, uint32_t uid)
+{
+	uint64_t lane = load_relaxed(&slot->lane);
+	store_relaxed(&slot->pid, semundo__process_id());
+	store_relaxed(&slot->uid, uid);
+	store_relaxed(&slot->attached, semundo__realtime());
+	store_relaxed(&slot->waiting, 0);
+	store_relaxed(&slot->waiting_since, 0);
+	store_relaxed(&slot->wanted, 0);
+	store_relaxed(&slot->mourned, 0);
+	/* A free slot's lane holds nothing already, unless somebody scribbled. */
+	store_relaxed(&slot->lane, lane_make(0, 0, lane_seq(lane)));
+}
+
+static int attach(struct native_sem *sem)
+{
+	const struct membership *m = sem->dir->member;
+	uint32_t user, slot;
+	int r = semundo__join(sem->dir, false);
+	if (r)
+		return r;
+	r = find_user(sem, m->user, &user);
+	uint64_t owner = owner_make(OWNER_LIVE, user, m->record, m->generation);
+	if (!r)
+		r = find_slot(sem, owner, &slot);
+	if (r)
+		return fail_attach(sem, r);
+	POINT("attach:claimed");
+	introduce(&sem->file->slot[slot], (uint32_t)m->user);
+	sem->att->owner = owner;
+	sem->att->lock = 0;
+	store_release(&sem->att->slot, slot); /* pairs with the fast paths */
+	POINT("attach:done");
+	return 0;
+}
+
+int semundo__native_attach(struct native_sem *sem)
+{
+	if (load_acquire(&sem->att->slot))
+		return 0;
+	semundo__big_lock();
+	int r = load_acquire(&sem->att->slot) ? 0 : attach(sem);
+	semundo__big_unlock();
+	return r;
+}
+
+static void let_go(struct native_sem *sem, uint32_t slot)
+{
+	semundo_t *base = &sem->base;
+	uint32_t held = lane_after(load_relaxed(&sem->file->slot[slot].lane));
+	if (base->kind == SEMUNDO_LOCK)
+		semundo__lock_leave(sem, slot, 0);
+	else if (base->kind == SEMUNDO_PERMITS && held)
+		base->ops->release(base, held);
+}
+
+void semundo__native_detach(struct native_sem *sem)
+{
+	uint32_t slot = load_acquire(&sem->att->slot);
+	uint64_t owner = sem->att->owner;
+	if (slot == SLOT_NOBODY)
+		return;
+	let_go(sem, slot);
+	POINT("detach:empty");
+	store_release(&sem->att->slot, SLOT_NOBODY);
+	cas_acq_rel(&sem->file->slot[slot].owner, &owner, OWNER_FREE);
+}

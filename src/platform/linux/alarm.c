@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The alarm on Linux: a robust process-shared mutex that its process holds.
+ * When the thread that holds it dies the kernel sets FUTEX_OWNER_DIED in its
+ * word and, because FUTEX_WAITERS is set there, wakes one sleeper (robust
+ * futexes: Documentation/locking/robust-futexes.rst). The robust list belongs
+ * to the C library, hence a mutex of the C library, used by its owner only.
+ */
+#include "platform/liveness.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "atomics.h"
+#include "layout.h"
+#include "platform/process.h"
+#include "platform/wait.h"
+
+_Static_assert(sizeof(pthread_mutex_t) <= ALARM_SPACE, "a mutex fits");
+
+static int mutex_make(pthread_mutex_t *mutex)
+{
+	pthread_mutexattr_t attr;
+	int r = pthread_mutexattr_init(&attr);
+	if (r)
+		return -r;
+	r = pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	if (!r)
+		r = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	memset(mutex, 0, sizeof(*mutex));
+	if (!r)
+		r = pthread_mutex_init(mutex, &attr);
+	pthread_mutexattr_destroy(&attr);
+	return -r;
+}
+
+static int find_word(void)
+{
+	pthread_mutex_t mutex;
+	if (mutex_make(&mutex) || pthread_mutex_lock(&mutex))
+		return -ENOTSUP;
+	uint32_t words[sizeof(mutex) / 4];
+	memcpy(words, &mutex, sizeof(words));
+	pthread_mutex_unlock(&mutex);
+	uint32_t unlocked[sizeof(mutex) / 4];
+	memcpy(unlocked, &mutex, sizeof(unlocked));
+	pthread_mutex_destroy(&mutex);
+	/* The lock word holds the thread's number while locked and 0 after;
+	 * glibc's mutex has the number in an owner field as well, later. */
+	for (unsigned i = 0; i < sizeof(words) / 4; i++)
+		if ((words[i] & FUTEX_TID_MASK) == semundo__thread_id() && (unlocked[i] & FUTEX_TID_MASK) == 0)
+			return (int)(i * 4);
+	return -ENOTSUP;
+}
+
+int semundo__alarm_word_offset(void)
+{
+	static int known; /* 0: not tried, else offset + 1, or negative */
+	if (load_relaxed(&known) == 0) {
+		int r = find_word();
+		store_relaxed(&known, r < 0 ? r : r + 1);
+	}
+	int k = load_relaxed(&known);
+	return k < 0 ? k : k - 1;
+}
+
+int semundo__alarm_arm(void *alarm)
+{
+	int offset = semundo__alarm_word_offset();
+	if (offset < 0)
+		return offset;
+	uint32_t *word = (uint32_t *)((char *)alarm + offset);
+	semundo__wake(word, INT_MAX); /* who slept on the record's last owner */
+	int r = mutex_make(alarm);
+	if (!r)
+		r = -pthread_mutex_lock(alarm);
+	if (!r)
+		or_acq_rel(word, FUTEX_WAITERS); /* pairs with the kernel's test at death */
+	return r;
+}
+
+void semundo__alarm_disarm(void *alarm)
+{
+	pthread_mutex_unlock(alarm);
+}
+
+bool semundo__alarm_rang(uint32_t word)
+{
+	return word & FUTEX_OWNER_DIED;
+}
+
+bool semundo__alarm_is_armed(uint32_t word)
+{
+	return (word & FUTEX_TID_MASK) && (word & FUTEX_WAITERS) && !(word & FUTEX_OWNER_DIED);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "registry.h"
+
+#include <pthread.h>
+#include <search.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "error.h"
+#include "native.h"
+
+static void *tree;               /* by file: tsearch(3) */
+static struct native_sem *first; /* all, to know a handle by its address */
+
+static int compare_u64(uint64_t a, uint64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+static int compare(const void *pa, const void *pb)
+{
+	const struct native_sem *a = pa, *b = pb;
+	int r = compare_u64(a->inode, b->inode);
+	if (!r)
+		r = compare_u64(a->device, b->device);
+	return r ? r : (int)a->read_only - (int)b->read_only;
+}
+
+struct native_sem *semundo__registry_find(uint64_t device, uint64_t inode, bool read_only)
+{
+	const struct native_sem key = { .device = device, .inode = inode, .read_only = read_only };
+	struct native_sem *const *found = tfind(&key, &tree, compare);
+	return found ? *found : NULL;
+}
+
+int semundo__registry_add(struct native_sem *sem)
+{
+	if (!tsearch(sem, &tree, compare))
+		return -1;
+	sem->next = first;
+	if (first)
+		first->previous = sem;
+	first = sem;
+	return 0;
+}
+
+void semundo__registry_remove(struct native_sem *sem)
+{
+	tdelete(sem, &tree, compare);
+	if (sem->next)
+		sem->next->previous = sem->previous;
+	if (sem->previous)
+		sem->previous->next = sem->next;
+	else
+		first = sem->next;
+}
+
+int semundo__known_name(const semundo_t *wanted, char *ret, size_t size)
+{
+	int found = 0;
+	semundo__big_lock();
+	for (const struct native_sem *s = first; s && !found; s = s->next)
+		if (&s->base == wanted) {
+			snprintf(ret, size, "%s", s->base.name);
+			found = 1;
+		}
+	semundo__big_unlock();
+	return found;
+}
+
+/* ---- the big lock ---- */
+
+static pthread_mutex_t big_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void semundo__big_lock(void)
+{
+	pthread_mutex_lock(&big_lock);
+}
+
+void semundo__big_unlock(void)
+{
+	pthread_mutex_unlock(&big_lock);
+}
+
+/* A child made in the middle of an open or a join finds neither half done. */
+__attribute__((constructor)) static void watch_forks(void)
+{
+	pthread_atfork(semundo__big_lock, semundo__big_unlock, semundo__big_unlock);
+}
