@@ -20,6 +20,8 @@
  *   of the handles work: the child attaches as a process of its own.
  *   Between vfork() and exec() nothing of this library may be called.
  * - exec() ends a process's holds, as its death would.
+ * - Functions that open, acquire, release, wait or close are no points of
+ *   cancellation (pthread_cancel(3)); use a cancel token.
  * - Names: 1 to SEMUNDO_NAME_MAX bytes, no '/', no ':', no control character.
  *   "native:NAME" names the engine; without a prefix it is "native".
  *

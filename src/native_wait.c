@@ -8,6 +8,7 @@
  * a waiter that took a wake-up may be killed or stopped before it uses it.
  */
 #include <errno.h>
+#include <pthread.h>
 
 #include "cancel.h"
 #include "error.h"
@@ -321,6 +322,16 @@ static int sleep_once(struct waiter *w)
 	return r;
 }
 
+/* The time is up; but units of the dead are free. */
+static int last_try(struct waiter *w)
+{
+	uint32_t low = state_low(load_acquire(&w->sem->file->state));
+	int r = -EAGAIN;
+	if (look_around(w, low, w->started))
+		r = w->goal->attempt(w->sem, w->goal->n);
+	return r == -EAGAIN ? -ETIMEDOUT : r;
+}
+
 static int wait_loop(struct waiter *w)
 {
 	for (;;) {
@@ -330,7 +341,7 @@ static int wait_loop(struct waiter *w)
 		if (is_cancelled(w))
 			return -ECANCELED;
 		if (w->how->deadline != NEVER && semundo__monotonic() >= w->how->deadline)
-			return -ETIMEDOUT;
+			return last_try(w);
 		if (sleep_once(w) == -EINTR && (w->how->flags & SEMUNDO_WAIT_EINTR)) {
 			r = w->goal->attempt(w->sem, w->goal->n);
 			return r == -EAGAIN ? -EINTR : r;
@@ -338,20 +349,28 @@ static int wait_loop(struct waiter *w)
 	}
 }
 
+/* Busy is no rare failure: its sentence is written only if it is read. */
 static int fail_wait(struct native_sem *sem, const struct wait_goal *goal, int r)
 {
-	const char *what = goal->n ? "acquire" : "wait for all units of";
-	const char *name = semundo__name_of(&sem->base);
-	if (r == -EAGAIN)
-		return semundo__fail(r, "cannot %s '%s' now: others hold what is asked for", what, name);
-	if (r == -ETIMEDOUT)
-		return semundo__fail(r, "cannot %s '%s': others still held it when the time was up",
-		                     what, name);
-	if (r == -ECANCELED)
-		return semundo__fail(r, "cannot %s '%s': the wait was cancelled", what, name);
-	if (r == -EINTR)
-		return semundo__fail(r, "cannot %s '%s': a signal came", what, name);
-	return semundo__fail(r, "cannot %s '%s': its file is damaged", what, name);
+	static const struct {
+		int result;
+		const char *acquire, *idle;
+	} sentences[] = {
+		{ -EAGAIN, "cannot acquire '%s' now: others hold what is asked for",
+		  "not all units of '%s' are back" },
+		{ -ETIMEDOUT, "cannot acquire '%s': others still held it when the time was up",
+		  "not all units of '%s' were back when the time was up" },
+		{ -ECANCELED, "cannot acquire '%s': the wait was cancelled",
+		  "cannot wait for all units of '%s': the wait was cancelled" },
+		{ -EINTR, "cannot acquire '%s': a signal came",
+		  "cannot wait for all units of '%s': a signal came" },
+	};
+	for (unsigned i = 0; i < sizeof(sentences) / sizeof(sentences[0]); i++)
+		if (sentences[i].result == r)
+			return semundo__fail_static(
+				r, goal->n ? sentences[i].acquire : sentences[i].idle, &sem->base);
+	return semundo__fail(r, "cannot wait for '%s': its file is damaged",
+	                     semundo__name_of(&sem->base));
 }
 
 /* Without waiting; but units of the dead are free. */
@@ -365,33 +384,42 @@ static int try_only(struct native_sem *sem, const struct wait_goal *goal)
 	return watch.undone ? goal->attempt(sem, goal->n) : r;
 }
 
+static int spin_and_wait(struct waiter *w)
+{
+	int r = spin(w);
+	if (r != -EAGAIN)
+		return r;
+	w->started = semundo__monotonic();
+	w->next_thorough = w->started + THOROUGH;
+	announce(w);
+	r = wait_loop(w);
+	retire(w);
+	if (r < 0)
+		pass_on(w);
+	return r;
+}
+
 int semundo__native_wait(struct native_sem *sem, const struct wait_goal *goal,
                          const struct wait_how *how)
 {
 	struct waiter w;
-	int r;
+	int r, cancel_state;
+	/* The thread may be asked to end (pthread_cancel), but not in here. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
 	semundo__rearm(sem->dir);
 	if (how->flags & SEMUNDO_WAIT_TRY) {
 		r = try_only(sem, goal);
-		return r < 0 ? fail_wait(sem, goal, r) : r;
+	} else {
+		w.sem = sem;
+		w.goal = goal;
+		w.how = how;
+		w.flags = goal->n == 1 ? FLAG_WAITERS : FLAGS_WAIT;
+		w.shown = NULL;
+		w.recheck = 0;
+		w.many = false;
+		w.watch.start = SLOT_FIRST;
+		r = spin_and_wait(&w);
 	}
-	w.sem = sem;
-	w.goal = goal;
-	w.how = how;
-	w.flags = goal->n == 1 ? FLAG_WAITERS : FLAGS_WAIT;
-	w.shown = NULL;
-	w.recheck = 0;
-	w.many = false;
-	w.watch.start = SLOT_FIRST;
-	r = spin(&w);
-	if (r == -EAGAIN) {
-		w.started = semundo__monotonic();
-		w.next_thorough = w.started + THOROUGH;
-		announce(&w);
-		r = wait_loop(&w);
-		retire(&w);
-		if (r < 0)
-			pass_on(&w);
-	}
+	pthread_setcancelstate(cancel_state, NULL);
 	return r < 0 ? fail_wait(sem, goal, r) : r;
 }

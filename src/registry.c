@@ -71,15 +71,23 @@ int semundo__known_name(const semundo_t *wanted, char *ret, size_t size)
 /* ---- the big lock ---- */
 
 static pthread_mutex_t big_lock = PTHREAD_MUTEX_INITIALIZER;
+static int cancel_state; /* of the thread that has the lock */
 
+/* What is done under the lock calls open(2) and the like, in which
+ * pthread_cancel(3) could end the thread with the lock held. */
 void semundo__big_lock(void)
 {
+	int state;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	pthread_mutex_lock(&big_lock);
+	cancel_state = state;
 }
 
 void semundo__big_unlock(void)
 {
+	int state = cancel_state;
 	pthread_mutex_unlock(&big_lock);
+	pthread_setcancelstate(state, NULL);
 }
 
 /* A child made in the middle of an open or a join finds neither half done. */
