@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+# Short names for what meson does. `make` lists them.
+
+BUILD ?= build
+MESON ?= $(firstword $(wildcard /usr/bin/meson) meson)
+MESON_OPTIONS ?=
+TESTS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo check bench install clean
+
+help: ## this list
+	@echo 'Targets:'
+	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@echo 'Variables: BUILD=directory  MESON_OPTIONS="-Dx=y ..."  TESTS="names or --suite s"'
+	@echo '           PREFIX=/usr  DESTDIR=directory  (install)'
+
+# $(call configure,groups of packages). Where it matters, the compiler knows the
+# library directory that the system's linker and pkg-config look into.
+define configure
+@scripts/install-deps build $(1)
+@test -f $(BUILD)/build.ninja || { \
+	multiarch=$$($${CC:-cc} -print-multiarch 2>/dev/null); \
+	$(MESON) setup $(BUILD) $${multiarch:+--libdir=lib/$$multiarch} $(MESON_OPTIONS); \
+}
+endef
+
+define compile
+$(configure)
+@$(MESON) compile -C $(BUILD)
+endef
+
+build: ## compile the library, the command, tests and examples
+	$(call compile,test)
+
+demo: ## real jobs, at most 3 at once, while some are killed
+	$(call compile,test demo)
+	@SEMUNDO_BUILD=$(abspath $(BUILD)) examples/demo/run
+
+check: ## every test; ends with the number of test cases
+	$(call compile,test)
+	@MESON=$(MESON) scripts/check $(BUILD) $(TESTS)
+
+bench: ## speed, side by side with glibc and System V
+	$(call compile,test)
+	@bench/run $(BUILD)
+
+install: ## install under PREFIX (/usr/local), in DESTDIR
+	$(call configure,test)
+	$(if $(PREFIX),@$(MESON) configure $(BUILD) -Dprefix=$(PREFIX))
+	@$(MESON) install -C $(BUILD)
+	@if [ -z "$$DESTDIR" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
+
+clean: ## remove the build directory
+	rm -rf $(BUILD)
