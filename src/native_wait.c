@@ -235,9 +235,15 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-static int sleep_on_state(struct waiter *w, uint32_t low, uint64_t until)
+/* A sleep on many words would go on after a handler with SA_RESTART. */
+static bool must_see_signals(const struct waiter *w)
 {
-	if (w->how->cancel && semundo__can_wait_many()) {
+	return (w->how->flags & SEMUNDO_WAIT_EINTR) && semundo__handlers_restart();
+}
+
+static int sleep_on_state(struct waiter *w, uint32_t low, uint64_t until, bool can_watch)
+{
+	if (w->how->cancel && can_watch) {
 		struct wait_word words[2] = { { state_word(w->sem), low, false },
 			                      { &w->how->cancel->cancelled, 0, true } };
 		int r = semundo__wait_many(words, 2, until);
@@ -310,12 +316,12 @@ static int sleep_once(struct waiter *w)
 		w->many = w->watch.count > FEW_WORDS;
 	}
 	POINT("wait:before-sleep");
-	bool can_watch = semundo__can_wait_many();
+	bool can_watch = semundo__can_wait_many() && !must_see_signals(w);
 	int r;
 	if (early && w->many && !w->watch.uncertain)
-		r = sleep_on_state(w, low, earlier(w->how->deadline, soon));
+		r = sleep_on_state(w, low, earlier(w->how->deadline, soon), can_watch);
 	else if (!can_watch || w->watch.count == 1)
-		r = sleep_on_state(w, low, limit_of(w, now, can_watch));
+		r = sleep_on_state(w, low, limit_of(w, now, can_watch), can_watch);
 	else
 		r = sleep_on_all(w, low, limit_of(w, now, can_watch));
 	POINT("wait:woken");

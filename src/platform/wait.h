@@ -39,6 +39,13 @@ int semundo__wait(const uint32_t *word, uint32_t expected, uint64_t deadline);
 int semundo__wait_many(const struct wait_word *words, unsigned count, uint64_t deadline);
 bool semundo__can_wait_many(void);
 
+/*
+ * Whether a signal handler of this process has SA_RESTART: the kernel then goes
+ * on with semundo__wait_many() after it, where semundo__wait() with a deadline
+ * returns -EINTR after any handler. Some microseconds.
+ */
+bool semundo__handlers_restart(void);
+
 /* Wakes at most count sleepers on a shared word; returns how many. */
 int semundo__wake(const uint32_t *word, int count);
 int semundo__wake_private(const uint32_t *word, int count);

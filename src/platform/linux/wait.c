@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -104,6 +105,16 @@ bool semundo__can_wait_many(void)
 		store_relaxed(&known, r == -EINVAL ? 1 : 2);
 	}
 	return load_relaxed(&known) == 1;
+}
+
+bool semundo__handlers_restart(void)
+{
+	struct sigaction action;
+	for (int number = 1; number < NSIG; number++)
+		if (sigaction(number, NULL, &action) == 0 && (action.sa_flags & SA_RESTART) &&
+		    action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN)
+			return true;
+	return false;
 }
 
 static int wake(const uint32_t *word, int operation, int count)
