@@ -275,46 +275,66 @@ static int fail_create(const struct request *q, int r)
 	                     what);
 }
 
-/* Complete before it has a name. Killed in here: nothing, or a file without a
+/* A file before it has its name. Killed then: nothing, or a file without a
  * name that goes with us. */
-static int create(const struct request *q, int *ret_fd)
+struct new_file {
+	int fd, dirfd;
+	char temporary[64];
+};
+
+static int create(const struct request *q, struct new_file *new)
 {
-	char temporary[64], name[sizeof(PREFIX) + SEMUNDO_NAME_MAX];
-	int fd, dirfd = open(q->dir->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dirfd < 0)
+	new->dirfd = open(q->dir->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (new->dirfd < 0)
 		return fail_create(q, -errno);
-	snprintf(name, sizeof(name), PREFIX "%s", q->name);
-	int r = semundo__file_new(&fd, temporary, dirfd, sizeof(struct sem_file), FIRST_BYTES,
-	                          q->options->mode);
+	int r = semundo__file_new(&new->fd, new->temporary, new->dirfd, sizeof(struct sem_file),
+	                          FIRST_BYTES, q->options->mode);
 	if (r)
 		goto close_dir;
-	r = write_new(fd, q->options);
+	r = write_new(new->fd, q->options);
 	POINT("create:written");
-	if (!r && *q->name)
-		r = semundo__file_publish(fd, temporary, dirfd, name, q->flags & SEMUNDO_REPLACE);
-	POINT("create:linked");
-	if (r || !*q->name)
-		semundo__file_abandon(temporary, dirfd);
-	if (r)
-		close(fd);
-	else
-		*ret_fd = fd;
+	if (!r)
+		return 0;
+	semundo__file_abandon(new->temporary, new->dirfd);
+	close(new->fd);
 close_dir:
-	close(dirfd);
+	close(new->dirfd);
+	return fail_create(q, r);
+}
+
+static int publish(const struct request *q, const struct new_file *new)
+{
+	char name[sizeof(PREFIX) + SEMUNDO_NAME_MAX];
+	snprintf(name, sizeof(name), PREFIX "%s", q->name);
+	int r = semundo__file_publish(new->fd, new->temporary, new->dirfd, name,
+	                              q->flags & SEMUNDO_REPLACE);
+	POINT("create:linked");
 	return r ? fail_create(q, r) : 0;
 }
 
+/* The name comes last: a failure before it leaves nothing. */
 static int create_and_adopt(semundo_t **ret, const struct request *q, bool keep)
 {
-	int fd;
-	int r = create(q, &fd);
+	struct new_file new;
+	semundo_t *sem;
+	int r = create(q, &new);
 	if (r)
 		return r;
-	r = adopt(ret, fd, q);
+	r = adopt(&sem, new.fd, q);
+	if (!r && *q->name) {
+		r = publish(q, &new);
+		if (r)
+			semundo__native_destroy(sem);
+	}
+	if (r || !*q->name)
+		semundo__file_abandon(new.temporary, new.dirfd);
 	if (!r && keep)
-		native(*ret)->fd = fd;
+		native(sem)->fd = new.fd;
 	else
-		close(fd);
+		close(new.fd);
+	close(new.dirfd);
+	if (!r)
+		*ret = sem;
 	return r;
 }
 
@@ -438,6 +458,11 @@ static bool looks_like_ours(int fd)
 	        (magic == SEM_MAGIC || magic == __builtin_bswap64(SEM_MAGIC)));
 }
 
+static int fail_foreign(const char *path)
+{
+	return semundo__fail(-EUCLEAN, "cannot remove '%s': not a semaphore of semundo", path);
+}
+
 int semundo__native_unlink(const char *name, const char *dir_name)
 {
 	char path[PATH_MAX];
@@ -451,15 +476,18 @@ int semundo__native_unlink(const char *name, const char *dir_name)
 		bool ours = looks_like_ours(fd);
 		close(fd);
 		if (!ours)
-			return semundo__fail(-EUCLEAN, "cannot remove '%s': not a semaphore of semundo",
-			                     path);
+			return fail_foreign(path);
 		r = unlink(path) < 0 ? -errno : 0;
 	} else {
-		r = errno == ELOOP ? -EUCLEAN : -errno;
+		r = -errno;
 	}
+	if (r == -ENXIO)
+		return fail_foreign(path);
+	if (r == -ELOOP)
+		return semundo__fail(-EUCLEAN, "cannot remove '%s': a symbolic link stands there",
+		                     path);
 	return r ? semundo__fail(r, "cannot remove semaphore '%s' in '%s': %s", name, dir->path,
-	                         r == -EUCLEAN ? "a symbolic link stands there" :
-					         semundo__reason(r)) :
+	                         semundo__reason(r)) :
 		   0;
 }
 
