@@ -108,7 +108,9 @@ struct semundo_options {
  * -ELOOP (a symbolic link stands at the name), -EPROTOTYPE (another kind),
  * -ENOTSUP (not a local filesystem), -EUCLEAN (the file is foreign, short,
  * damaged), -ENOEXEC (made by an incompatible version or word layout),
- * -ENOSPC (the filesystem is full), -EMFILE, -ENFILE, -ENOMEM.
+ * -ENOSPC (the filesystem is full), -ENOTDIR (the directory is a file), -EROFS
+ * (it is read-only), -EISDIR (REPLACE: a directory stands at the name),
+ * -EMFILE, -ENFILE, -ENOMEM.
  */
 int semundo_open(semundo_t **ret_sem, const char *name, unsigned flags,
                  const struct semundo_options *options);
@@ -160,7 +162,9 @@ int semundo_unlink(const char *name, const char *dir);
  * -EBADF (opened with OBSERVE), and those of joining the directory at the
  * first acquire of a process: -ESTALE (the peer file was removed or replaced
  * while in use: the dead cannot be told from the living), -EUSERS (too many
- * processes), -EMFILE, -ENOSPC, -EACCES.
+ * processes), -EMFILE, -ENOSPC, -EACCES, -ENOMEM, and of a peer file that is
+ * not to be trusted: -EPERM (it is another user's, or others may write it),
+ * -EUCLEAN, -ENOEXEC, -ELOOP as in semundo_open().
  */
 
 /* Waits without limit. Signals do not end the wait. */
