@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What may stand at a semaphore's name, and is refused with nothing changed. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "../common/suite.h"
+#include "layout.h"
+
+#define FILE_SIZE ((off_t)sizeof(struct sem_file))
+
+static const char *file(void)
+{
+	return in_dir("semundo.s");
+}
+
+static void make_good(void)
+{
+	semundo_t *sem;
+	must(semundo_open(&sem, "s", SEMUNDO_CREATE | SEMUNDO_EXCL, NULL));
+	must(semundo_close(sem));
+}
+
+static void write_at(off_t offset, const void *bytes, size_t size)
+{
+	int fd = open(file(), O_WRONLY | O_CREAT, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq((int)pwrite(fd, bytes, size, offset), (int)size);
+	close(fd);
+}
+
+static void refuse_open(int code, const char *word)
+{
+	semundo_t *sem = NULL;
+	must_fail_unchanged(semundo_open(&sem, "s", 0, NULL), code, word);
+	must_fail_unchanged(semundo_open(&sem, "s", SEMUNDO_OBSERVE, NULL), code, word);
+	must_fail_unchanged(semundo_open(&sem, "s", SEMUNDO_CREATE, NULL), code, word);
+	must_fail_unchanged(semundo_open(&sem, "s", SEMUNDO_CREATE, NULL), code, "'s'");
+	must_fail_unchanged(semundo_open(&sem, "s", SEMUNDO_CREATE | SEMUNDO_EXCL, NULL), EEXIST,
+	                    "'s'");
+	ck_assert_ptr_null(sem);
+}
+
+/* ---- wrong contents ---- */
+
+static const struct damage {
+	off_t offset;
+	uint64_t value;
+	unsigned bytes;
+	int code;
+	const char *word;
+} damages[] = {
+	{ 0, 0, 8, EUCLEAN, "not a semaphore" },
+	{ 0, UINT64_C(0x6d75646e65732d78), 8, EUCLEAN, "not a semaphore" },
+	{ 0, PEER_MAGIC, 8, EUCLEAN, "not a semaphore" },
+	{ 0, UINT64_C(0x73656d756e646f31), 8, ENOEXEC, "byte order" },
+	{ 8, 0, 4, ENOEXEC, "layout version 0" },
+	{ 8, LAYOUT_VERSION + 1, 4, ENOEXEC, "layout version 2" },
+	{ 12, LAYOUT_FINGERPRINT + 1, 4, ENOEXEC, "words have another layout" },
+	{ 12, 0x40400201, 4, ENOEXEC, "words have another layout" },
+	{ 16, 0, 4, EUCLEAN, "unknown kind" },
+	{ 16, 4, 4, EUCLEAN, "unknown kind" },
+	{ 16, UINT32_MAX, 4, EUCLEAN, "unknown kind" },
+};
+#define DAMAGES ((int)(sizeof(damages) / sizeof(damages[0])))
+
+START_TEST(wrong_contents)
+{
+	const struct damage *d = &damages[_i];
+	semundo_t *sem;
+	make_good();
+	write_at(d->offset, &d->value, d->bytes);
+	refuse_open(d->code, d->word);
+	/* It can be put right by name. */
+	must(semundo_open(&sem, "s", SEMUNDO_CREATE | SEMUNDO_REPLACE, NULL));
+	must(semundo_close(sem));
+	must(semundo_open(&sem, "s", 0, NULL));
+	must(semundo_close(sem));
+}
+END_TEST
+
+START_TEST(a_damaged_one_is_removed)
+{
+	const struct damage *d = &damages[_i];
+	make_good();
+	write_at(d->offset, &d->value, d->bytes);
+	must(semundo_unlink("s", NULL));
+	ck_assert_int_eq(access(file(), F_OK), -1);
+}
+END_TEST
+
+/* ---- wrong sizes ---- */
+
+static void resize_to(off_t size, const char *word)
+{
+	ck_assert_int_eq(truncate(file(), size), 0);
+	refuse_open(EUCLEAN, word);
+}
+
+START_TEST(wrong_sizes)
+{
+	make_good();
+	resize_to(FILE_SIZE + 1, "too long");
+	resize_to(FILE_SIZE * 2, "too long");
+	resize_to(FILE_SIZE - 1, "short");
+	resize_to(4096, "short");
+	resize_to(63, "short");
+	must(semundo_unlink("s", NULL));
+}
+END_TEST
+
+START_TEST(an_empty_one)
+{
+	write_at(0, "", 0);
+	refuse_open(EUCLEAN, "short (0 bytes");
+	must_fail_unchanged(semundo_unlink("s", NULL), EUCLEAN, file());
+}
+END_TEST
+
+START_TEST(a_foreign_one)
+{
+	write_at(0, "#!/bin/sh\nexit 0\n", 17);
+	refuse_open(EUCLEAN, "short (17 bytes");
+	must_fail_unchanged(semundo_unlink("s", NULL), EUCLEAN, file());
+}
+END_TEST
+
+/* By descriptor the same checks are made. */
+START_TEST(by_descriptor_too)
+{
+	const struct damage *d = &damages[_i];
+	semundo_t *sem = NULL;
+	make_good();
+	write_at(d->offset, &d->value, d->bytes);
+	int fd = open(file(), O_RDWR | O_CLOEXEC);
+	must_fail_unchanged(semundo_open_fd(&sem, fd, NULL), d->code, d->word);
+	ck_assert_ptr_null(sem);
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_descriptor_for_reading_only)
+{
+	semundo_t *sem = NULL;
+	make_good();
+	int fd = open(file(), O_RDONLY | O_CLOEXEC);
+	must_fail_unchanged(semundo_open_fd(&sem, fd, NULL), EACCES, "(anonymous)");
+	ck_assert_ptr_null(sem);
+	close(fd);
+}
+END_TEST
+
+/* ---- no files ---- */
+
+static void make_socket(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", file());
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	close(fd);
+}
+
+START_TEST(a_directory)
+{
+	semundo_t *sem = NULL;
+	ck_assert_int_eq(mkdir(file(), 0700), 0);
+	refuse_open(EUCLEAN, "not a regular file");
+	must_fail_unchanged(semundo_unlink("s", NULL), EUCLEAN, file());
+	must_fail_unchanged(semundo_open(&sem, "s", SEMUNDO_CREATE | SEMUNDO_REPLACE, NULL), EISDIR,
+	                    "'s'");
+}
+END_TEST
+
+START_TEST(a_fifo)
+{
+	ck_assert_int_eq(mkfifo(file(), 0600), 0);
+	refuse_open(EUCLEAN, "not a regular file");
+	must_fail_unchanged(semundo_unlink("s", NULL), EUCLEAN, file());
+}
+END_TEST
+
+START_TEST(a_socket)
+{
+	make_socket();
+	refuse_open(EUCLEAN, "not a regular file");
+	must_fail_unchanged(semundo_unlink("s", NULL), EUCLEAN, file());
+}
+END_TEST
+
+START_TEST(a_symbolic_link)
+{
+	char target[4096];
+	semundo_t *sem;
+	make_good();
+	strcpy(target, in_dir("semundo.target"));
+	ck_assert_int_eq(rename(file(), target), 0);
+	ck_assert_int_eq(symlink(target, file()), 0);
+	refuse_open(ELOOP, "symbolic link");
+	must_fail_unchanged(semundo_unlink("s", NULL), EUCLEAN, "symbolic link");
+	/* It takes the link's name, not the target's. */
+	must(semundo_open(&sem, "target", 0, NULL));
+	must_be(semundo_acquire(sem, 1), 0);
+	semundo_t *new;
+	must(semundo_open(&new, "s", SEMUNDO_CREATE | SEMUNDO_REPLACE, NULL));
+	int64_t value = -1;
+	must(semundo_value(sem, &value));
+	ck_assert_int_eq((int)value, 0);
+	must(semundo_close(sem));
+	must(semundo_close(new));
+}
+END_TEST
+
+START_TEST(a_dangling_link)
+{
+	ck_assert_int_eq(symlink(in_dir("nowhere"), file()), 0);
+	refuse_open(ELOOP, "symbolic link");
+	must_fail_unchanged(semundo_unlink("s", NULL), EUCLEAN, "symbolic link");
+	ck_assert_int_eq(access(in_dir("nowhere"), F_OK), -1);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("files");
+	TCase *t = suite_case(suite, "contents");
+	tcase_add_loop_test(t, wrong_contents, 0, DAMAGES);
+	tcase_add_loop_test(t, a_damaged_one_is_removed, 0, DAMAGES);
+	tcase_add_loop_test(t, by_descriptor_too, 0, DAMAGES);
+	tcase_add_test(t, wrong_sizes);
+	tcase_add_test(t, an_empty_one);
+	tcase_add_test(t, a_foreign_one);
+	tcase_add_test(t, a_descriptor_for_reading_only);
+	t = suite_case(suite, "no files");
+	tcase_add_test(t, a_directory);
+	tcase_add_test(t, a_fifo);
+	tcase_add_test(t, a_socket);
+	tcase_add_test(t, a_symbolic_link);
+	tcase_add_test(t, a_dangling_link);
+	return suite_run(suite);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Prints the directory in which this program would look for semaphores. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "semundo.h"
+
+int main(void)
+{
+	char *dir;
+	if (semundo_directory(&dir)) {
+		puts(semundo_error());
+		return 1;
+	}
+	puts(dir);
+	free(dir);
+	return 0;
+}
