@@ -21,6 +21,39 @@
 
 _Static_assert(sizeof(pthread_mutex_t) <= ALARM_SPACE, "a mutex fits");
 
+static bool has_word(const uint32_t *words, size_t count, uint32_t thread)
+{
+	for (size_t i = 0; i < count; i++)
+		if ((words[i] & FUTEX_TID_MASK) == thread)
+			return true;
+	return false;
+}
+
+/*
+ * After a raw clone(2) the C library goes on with the parent's thread number
+ * and with its robust list, which leads into the parent's alarm: locking a
+ * robust mutex would write there, and the kernel would not ring. A mutex that
+ * is not robust shows the number without touching the list.
+ */
+static bool is_known_thread(void)
+{
+	pthread_mutex_t mutex;
+	pthread_mutexattr_t attr;
+	uint32_t words[sizeof(mutex) / 4] = { 0 };
+	if (pthread_mutexattr_init(&attr))
+		return false;
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ERRORCHECK);
+	memset(&mutex, 0, sizeof(mutex));
+	int r = pthread_mutex_init(&mutex, &attr);
+	pthread_mutexattr_destroy(&attr);
+	if (r || pthread_mutex_lock(&mutex))
+		return false;
+	memcpy(words, &mutex, sizeof(words));
+	pthread_mutex_unlock(&mutex);
+	pthread_mutex_destroy(&mutex);
+	return has_word(words, sizeof(words) / sizeof(words[0]), semundo__thread_id());
+}
+
 static int mutex_make(pthread_mutex_t *mutex)
 {
 	pthread_mutexattr_t attr;
@@ -60,6 +93,8 @@ int semundo__alarm_word_offset(void)
 {
 	static int known; /* 0: not tried, else offset + 1, or negative */
 	if (load_relaxed(&known) == 0) {
+		if (!is_known_thread())
+			return -ENOTSUP;
 		int r = find_word();
 		store_relaxed(&known, r < 0 ? r : r + 1);
 	}
@@ -72,6 +107,8 @@ int semundo__alarm_arm(void *alarm)
 	int offset = semundo__alarm_word_offset();
 	if (offset < 0)
 		return offset;
+	if (!is_known_thread())
+		return -ENOTSUP;
 	uint32_t *word = (uint32_t *)((char *)alarm + offset);
 	semundo__wake(word, INT_MAX); /* who slept on the record's last owner */
 	int r = mutex_make(alarm);
