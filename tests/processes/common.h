@@ -29,6 +29,7 @@
 struct trial {
 	const char *title;
 	const TTest *const *test;
+	int times; /* run so often, with _i from 0; 0: once */
 };
 
 /* main() of a program: runs them, prints TAP, returns the exit status. */

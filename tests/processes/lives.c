@@ -311,16 +311,16 @@ START_TEST(daemon_stays_alive)
 END_TEST
 
 static const struct trial trials[] = {
-	{ "a forked child holds nothing of its parent's", &fork_child_holds_nothing },
-	{ "a living child does not keep its dead parent's units", &child_does_not_keep_parent_alive },
-	{ "a raw clone is a process of its own", &raw_clone_is_its_own_process },
-	{ "vfork and exec", &vfork_and_exec },
-	{ "posix_spawn", &spawned },
-	{ "exec ends holds", &exec_ends_holds },
-	{ "a hold descriptor keeps holds over exec", &descriptor_holds_over_exec },
+	{ "a forked child holds nothing of its parent's", &fork_child_holds_nothing, 0 },
+	{ "a living child does not keep its dead parent's units", &child_does_not_keep_parent_alive, 0 },
+	{ "a raw clone is a process of its own", &raw_clone_is_its_own_process, 0 },
+	{ "vfork and exec", &vfork_and_exec, 0 },
+	{ "posix_spawn", &spawned, 0 },
+	{ "exec ends holds", &exec_ends_holds, 0 },
+	{ "a hold descriptor keeps holds over exec", &descriptor_holds_over_exec, 0 },
 	{ "a hold descriptor after the first acquire is refused",
-	  &descriptor_comes_before_the_first_acquire },
-	{ "a daemon that closed its descriptors is alive", &daemon_stays_alive },
+	  &descriptor_comes_before_the_first_acquire, 0 },
+	{ "a daemon that closed its descriptors is alive", &daemon_stays_alive, 0 },
 };
 
 int main(void)

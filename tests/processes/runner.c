@@ -139,16 +139,22 @@ static int report(SRunner *runner_of_all)
 	return srunner_ntests_failed(runner_of_all) != 0 || ran == 0;
 }
 
+/* Each has a directory, so each has a test case of Check. */
+static void add_trial(Suite *suite, const struct trial *trial, int time)
+{
+	TCase *one = tcase_create(trial->title);
+	tcase_add_unchecked_fixture(one, make_directory, remove_directory);
+	tcase_set_timeout(one, 100);
+	tcase_add_loop_test(one, *trial->test, time, time + 1);
+	suite_add_tcase(suite, one);
+}
+
 int run_trials(const char *name, const struct trial *trials, size_t count)
 {
 	Suite *suite = suite_create(name);
-	for (size_t i = 0; i < count && i < TRIALS_MAX; i++) {
-		TCase *one = tcase_create(trials[i].title);
-		tcase_add_unchecked_fixture(one, make_directory, remove_directory);
-		tcase_set_timeout(one, 100);
-		tcase_add_test(one, *trials[i].test);
-		suite_add_tcase(suite, one);
-	}
+	for (size_t i = 0; i < count; i++)
+		for (int time = 0; time < (trials[i].times ? trials[i].times : 1); time++)
+			add_trial(suite, &trials[i], time);
 	board = shared_memory(sizeof(*board));
 	runner = getpid();
 	signal(SIGINT, on_end);
