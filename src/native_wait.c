@@ -261,6 +261,8 @@ static int sleep_on_all(struct waiter *w, uint32_t low, uint64_t until)
 	if (r == 0 || r == -EAGAIN || r == -EINTR || r == -ETIMEDOUT)
 		return r;
 	/* A seccomp filter came, or so: as without it. */
+	if (!TEST_SWITCH(no_timed_wait))
+		until = earlier(until, semundo__monotonic() + POLL);
 	return semundo__wait(state_word(w->sem), low, until);
 }
 

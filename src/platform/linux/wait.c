@@ -79,6 +79,13 @@ static int waitv(struct waitv_entry *entries, unsigned count, uint64_t deadline)
 	return r < 0 ? -errno : 0;
 }
 
+static int waitv_known; /* 0: not asked, 1: yes, 2: no */
+
+static bool is_refused(int r)
+{
+	return r == -ENOSYS || r == -EPERM; /* by an old kernel, or by a filter */
+}
+
 int semundo__wait_many(const struct wait_word *words, unsigned count, uint64_t deadline)
 {
 	struct waitv_entry entries[WAIT_WORDS_MAX];
@@ -90,21 +97,22 @@ int semundo__wait_many(const struct wait_word *words, unsigned count, uint64_t d
 			.address = (uintptr_t)words[i].word,
 			.flags = FUTEX2_32 | (words[i].is_private ? FUTEX2_PRIVATE_FLAG : 0u),
 		};
-	return waitv(entries, count, deadline);
+	int r = waitv(entries, count, deadline);
+	if (!is_refused(r))
+		return r;
+	store_relaxed(&waitv_known, 2); /* a seccomp filter came since it was asked */
+	return -ENOSYS;
 }
 
-/* Asked once: the answer does not change, not even after a seccomp filter (the
- * callers handle -ENOSYS from semundo__wait_many() too). */
 bool semundo__can_wait_many(void)
 {
-	static int known; /* 0: not asked, 1: yes, 2: no */
 	if (TEST_SWITCH(no_futex_waitv))
 		return false;
-	if (load_relaxed(&known) == 0) {
+	if (load_relaxed(&waitv_known) == 0) {
 		int r = waitv(NULL, 0, NEVER); /* -EINVAL where it is known */
-		store_relaxed(&known, r == -EINVAL ? 1 : 2);
+		store_relaxed(&waitv_known, r == -EINVAL ? 1 : 2);
 	}
-	return load_relaxed(&known) == 1;
+	return load_relaxed(&waitv_known) == 1;
 }
 
 bool semundo__handlers_restart(void)
