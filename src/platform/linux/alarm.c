@@ -13,6 +13,8 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "atomics.h"
 #include "layout.h"
@@ -52,6 +54,15 @@ static bool is_known_thread(void)
 	pthread_mutex_unlock(&mutex);
 	pthread_mutex_destroy(&mutex);
 	return has_word(words, sizeof(words) / sizeof(words[0]), semundo__thread_id());
+}
+
+/* Emulators of user space (qemu-user) have no robust lists. Some C libraries
+ * tell the kernel about a thread's list at its first robust mutex only. */
+static bool will_ring(void)
+{
+	void *head = NULL;
+	size_t length;
+	return syscall(SYS_get_robust_list, 0, &head, &length) == 0 && head;
 }
 
 static int mutex_make(pthread_mutex_t *mutex)
@@ -114,6 +125,10 @@ int semundo__alarm_arm(void *alarm)
 	int r = mutex_make(alarm);
 	if (!r)
 		r = -pthread_mutex_lock(alarm);
+	if (!r && !will_ring()) {
+		pthread_mutex_unlock(alarm);
+		r = -ENOTSUP;
+	}
 	if (!r)
 		or_acq_rel(word, FUTEX_WAITERS); /* pairs with the kernel's test at death */
 	return r;
