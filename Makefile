@@ -38,7 +38,7 @@ demo: ## real jobs, at most 3 at once, while some are killed
 	@SEMUNDO_BUILD=$(abspath $(BUILD)) examples/demo/run
 
 check: ## every test; ends with the number of test cases
-	$(call compile,test)
+	$(call compile,test check)
 	@MESON=$(MESON) scripts/check $(BUILD) $(TESTS)
 
 bench: ## speed, side by side with glibc and System V

@@ -237,7 +237,10 @@ void program_start(struct child *c, const char *const argv[])
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent || dup2(pair[1], 0) < 0 || dup2(pair[1], 1) < 0)
 			_exit(2);
-		execvp(argv[0], (char *const *)argv);
+		if (strchr(argv[0], '/')) /* execvp() would try it as a script, too */
+			execv(argv[0], (char *const *)argv);
+		else
+			execvp(argv[0], (char *const *)argv);
 		_exit(127);
 	}
 	close(pair[1]);
