@@ -21,8 +21,9 @@
 #define MSEC UINT64_C(1000000)
 #define SEC UINT64_C(1000000000)
 #define LIMIT (30 * SEC) /* what does not happen in that time does not happen */
-/* A death is promised to be noticed within 12 ms; here other work goes on. */
-#define SOON (500 * MSEC)
+/* A death is promised to be noticed within 12 ms; here other work goes on. Less
+ * than the second after which everybody is asked, alarm or not. */
+#define SOON (900 * MSEC)
 
 /* ---- trials ---- */
 

@@ -327,6 +327,8 @@ static int load_apart(long unused)
 START_TEST(copy_in_its_own_namespace)
 {
 	struct child both, waiter;
+	if (SANITIZED)
+		skip("needs a build without sanitizers");
 	make(SEMUNDO_PERMITS, 2);
 	child_start(&both);
 	int r = child_does(&both, load_apart, 0);
