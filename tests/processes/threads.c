@@ -318,7 +318,8 @@ static int live_shortly(void)
 	if (semundo_try_acquire(other, 1) == 0 && semundo_release(other, 1) < 0)
 		return 4;
 	semundo_close(other);
-	if (in_thread(do_held, 0) != 1)
+	/* A sanitizer's own locks are not made ready for threads after a fork. */
+	if (!SANITIZED && in_thread(do_held, 0) != 1)
 		return 5;
 	return semundo_release(sem, 1) < 0 ? 6 : 0;
 }
