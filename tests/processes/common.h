@@ -105,6 +105,9 @@ int do_open(long flags);   /* the semaphore by its name */
 
 /* Somebody waits for n units: started, and seen waiting. */
 void waiter_start(struct child *c, long n);
+/* Until a result can be read: the time that it may take, SOON and more where this
+ * process itself was kept waiting for a processor meanwhile. */
+uint64_t time_allowed(struct child *c);
 /* The waiter was told of a death, soon after `since`. */
 void expect_told(struct child *c, uint64_t since, const char *what);
 /* kill() of a holder, then expect_told(). */
