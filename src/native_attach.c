@@ -28,20 +28,32 @@ __attribute__((cold, noinline)) void semundo__section_wait(struct attachment *at
 	}
 }
 
-/* Does what signal handlers left to this thread. */
-__attribute__((cold, noinline)) void semundo__section_drain(void)
+/* Takes the last deferred release out: how many units, or 0. The look comes
+ * after the mask: a handler before it may have done them all. */
+static uint32_t take_deferred(struct native_sem **ret)
 {
 	struct sections *t = &semundo__sections;
 	sigset_t all, saved;
+	uint32_t units = 0;
 	sigfillset(&all);
-	while (t->deferred) {
-		pthread_sigmask(SIG_BLOCK, &all, &saved);
-		struct native_sem *sem = t->release[t->deferred - 1].sem;
-		uint32_t units = t->release[t->deferred - 1].units;
+	POINT("section:drain");
+	pthread_sigmask(SIG_BLOCK, &all, &saved);
+	if (t->deferred) {
 		t->deferred--;
-		pthread_sigmask(SIG_SETMASK, &saved, NULL);
-		sem->base.ops->release(&sem->base, units);
+		*ret = t->release[t->deferred].sem;
+		units = t->release[t->deferred].units;
 	}
+	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+	return units;
+}
+
+/* Does what signal handlers left to this thread. */
+__attribute__((cold, noinline)) void semundo__section_drain(void)
+{
+	struct native_sem *sem;
+	uint32_t units;
+	while ((units = take_deferred(&sem)))
+		sem->base.ops->release(&sem->base, units);
 }
 
 /* ---- users -------------------------------------------------------------------- */

@@ -31,6 +31,7 @@ extern struct semundo__test semundo__test;
  *   wait:announced wait:flagged wait:before-sleep wait:woken wait:leave
  *   recover:claimed recover:settled recover:mourned recover:pending
  *   recover:given-back recover:woken recover:freed
+ *   section:drain                                 deferred releases are done
  *   resize:claimed detach:empty create:written create:linked grow:allocated
  * It may be called in any thread; it may kill or stop the process.
  */

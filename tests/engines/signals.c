@@ -32,12 +32,14 @@ static void release_planned(int number)
 }
 
 static const char *where;      /* the point that raises the signal, once */
+static const char *then_where; /* and then this one */
 static pthread_t interrupted;
 
 static void raise_there(const char *point)
 {
 	if (where && strcmp(point, where) == 0 && pthread_equal(pthread_self(), interrupted)) {
-		where = NULL;
+		where = then_where;
+		then_where = NULL;
 		raise(SIGUSR1);
 	}
 }
@@ -136,6 +138,25 @@ START_TEST(a_waiter_gets_what_a_handler_left)
 	must_be(semundo_acquire(sem, 1), 0);
 	worker_result_must_be(w, 0);
 	must_be(held(sem, 0), 1);
+	must(semundo_close(sem));
+}
+END_TEST
+
+/* The second handler runs when the first one's release is about to be done. */
+START_TEST(it_interrupts_what_a_handler_left)
+{
+	semundo_t *sem = make("s", SEMUNDO_PERMITS, 5);
+	if (!sem)
+		return;
+	must_be(semundo_acquire(sem, 4), 0);
+	plan_release(sem, 1);
+	then_where = "section:drain";
+	interrupt_at(points[_i]);
+	must_be(semundo_acquire(sem, 1), 0);
+	ck_assert_uint_eq(plan.runs, 2);
+	ck_assert_int_eq(plan.result[0], 0);
+	must_be(held(sem, 0), 3);
+	ck_assert_int_eq((int)value_of(sem), 2);
 	must(semundo_close(sem));
 }
 END_TEST
@@ -280,6 +301,7 @@ void add_signals(Suite *suite)
 	tcase_add_loop_test(t, it_interrupts_a_release, 0, 3);
 	tcase_add_loop_test(t, it_cannot_release_what_is_not_held, 0, 2);
 	tcase_add_loop_test(t, a_waiter_gets_what_a_handler_left, 0, 3);
+	tcase_add_loop_test(t, it_interrupts_what_a_handler_left, 0, 3);
 	tcase_add_test(t, it_interrupts_other_kinds);
 	tcase_add_test(t, it_leaves_eight_at_most);
 	tcase_add_test(t, nothing_is_lost_at_random_moments);
