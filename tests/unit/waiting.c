@@ -250,6 +250,98 @@ START_TEST(waits_go_on_without)
 }
 END_TEST
 
+/* ---- every sleep is ended by a wake ----
+ *
+ * Elsewhere a sleep is limited, which hides a wake that is missing. */
+
+static int idle(semundo_t *sem, unsigned n)
+{
+	(void)n;
+	return semundo_wait_idle(sem, NULL);
+}
+
+static semundo_t *held_without_limits(int kind, unsigned units)
+{
+	struct semundo_options options = SEMUNDO_OPTIONS_INIT;
+	semundo_t *sem;
+	semundo__test.no_timed_wait = semundo__test.no_spin = 1;
+	options.kind = (uint32_t)kind;
+	if (kind == SEMUNDO_PERMITS)
+		options.capacity = units;
+	if (kind == SEMUNDO_SIGNAL)
+		options.value = units;
+	must(semundo_open(&sem, "s", SEMUNDO_CREATE | SEMUNDO_EXCL, &options));
+	must_be(semundo_acquire(sem, units), 0);
+	return sem;
+}
+
+static struct worker *asleep_in(act *what, unsigned n)
+{
+	struct worker *w = worker_open("s");
+	worker_start(w, what, n);
+	worker_sleeps(w);
+	return w;
+}
+
+START_TEST(a_release_wakes)
+{
+	semundo_t *sem = held_without_limits(_i, 1);
+	struct worker *a = asleep_in(semundo_acquire, 1), *b = asleep_in(semundo_acquire, 1);
+	must(semundo_release(sem, 1));
+	until(worker_is_done(a) || worker_is_done(b));
+	struct worker *first = worker_is_done(a) ? a : b, *second = first == a ? b : a;
+	worker_result_must_be(first, 0);
+	worker_must(first, semundo_release, 1);
+	worker_result_must_be(second, 0);
+	must(semundo_close(sem));
+}
+END_TEST
+
+/* The one who sleeps longest wants more than there is. */
+START_TEST(a_release_wakes_past_who_wants_many)
+{
+	semundo_t *sem = held_without_limits(_i, 3);
+	struct worker *many = asleep_in(semundo_acquire, 3), *one = asleep_in(semundo_acquire, 1);
+	must(semundo_release(sem, 1));
+	worker_result_must_be(one, 0);
+	must(semundo_release(sem, 2));
+	worker_must(one, semundo_release, 1);
+	worker_result_must_be(many, 0);
+	must(semundo_close(sem));
+}
+END_TEST
+
+START_TEST(a_resize_wakes)
+{
+	semundo_t *sem = held_without_limits(SEMUNDO_PERMITS, 2);
+	struct worker *a = asleep_in(semundo_acquire, 1), *b = asleep_in(semundo_acquire, 2);
+	must(semundo_resize(sem, 5));
+	worker_result_must_be(a, 0);
+	worker_result_must_be(b, 0);
+	must(semundo_close(sem));
+}
+END_TEST
+
+START_TEST(the_last_release_wakes_the_idle)
+{
+	semundo_t *sem = held_without_limits(_i, 1);
+	struct worker *a = asleep_in(idle, 0), *b = asleep_in(idle, 0);
+	must(semundo_release(sem, 1));
+	worker_result_must_be(a, 0);
+	worker_result_must_be(b, 0);
+	must(semundo_close(sem));
+}
+END_TEST
+
+START_TEST(a_close_wakes)
+{
+	semundo_t *sem = held_without_limits(_i, 1);
+	struct worker *w = asleep_in(semundo_acquire, 1);
+	must(semundo_close(sem));
+	worker_result_must_be(w, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("waiting");
@@ -265,5 +357,12 @@ int main(void)
 	tcase_add_test(t, clocks_go_forward);
 	t = suite_case(suite, "without");
 	tcase_add_loop_test(t, waits_go_on_without, 0, WAYS);
+	t = suite_case(suite, "wakes");
+	tcase_add_loop_test(t, a_release_wakes, SEMUNDO_LOCK, SEMUNDO_SIGNAL + 1);
+	tcase_add_loop_test(t, a_release_wakes_past_who_wants_many, SEMUNDO_PERMITS,
+	                    SEMUNDO_SIGNAL + 1);
+	tcase_add_test(t, a_resize_wakes);
+	tcase_add_loop_test(t, the_last_release_wakes_the_idle, SEMUNDO_LOCK, SEMUNDO_PERMITS + 1);
+	tcase_add_loop_test(t, a_close_wakes, SEMUNDO_LOCK, SEMUNDO_PERMITS + 1);
 	return suite_run(suite);
 }
