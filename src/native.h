@@ -66,7 +66,8 @@ void semundo__native_destroy(semundo_t *sem);
 /* Slots that are allocated and can be touched; looks again at the file. */
 uint32_t semundo__native_slots(struct native_sem *sem);
 
-/* Allocates more slots: 0, -EUSERS, -ENOSPC. */
+/* Allocates more slots: 0, and then more are reachable, whatever the file says;
+ * -EUSERS, -ENOSPC. */
 int semundo__native_grow(struct native_sem *sem);
 
 static inline bool slot_reachable(struct native_sem *sem, uint32_t slot)

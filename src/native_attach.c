@@ -130,21 +130,27 @@ static unsigned undo_some(struct native_sem *sem)
 	return undone;
 }
 
+/* Others may take what was undone; so often only in a scribbled file. */
+#define UNDO_ROUNDS 100u
+
 static int find_slot(struct native_sem *sem, uint64_t owner, uint32_t *ret)
 {
-	for (;;) {
+	for (unsigned rounds = 0; rounds < UNDO_ROUNDS;) {
 		uint32_t slot = claim_slot(sem, owner);
 		if (slot) {
 			*ret = slot;
 			return 0;
 		}
-		if (undo_some(sem))
+		if (undo_some(sem)) {
+			rounds++;
 			continue;
+		}
 		int r = slot_limit(sem) == TEST_LIMIT(max_slots, MAX_SLOTS) ? -EUSERS :
 									      semundo__native_grow(sem);
 		if (r)
 			return r;
 	}
+	return -EUSERS;
 }
 
 static void introduce(struct sem_slot *slot, uint32_t uid)

@@ -412,6 +412,13 @@ int semundo__native_descriptor(semundo_t *base, int *ret_fd)
 
 /* ---- growing ---------------------------------------------------------------------- */
 
+static void raise_reachable(struct native_sem *sem, uint32_t to)
+{
+	uint32_t known = load_relaxed(&sem->reachable);
+	while (known < to && !cas_relaxed(&sem->reachable, &known, to))
+		;
+}
+
 /* A file may claim slots whose memory is not there: see that it is, once. */
 uint32_t semundo__native_slots(struct native_sem *sem)
 {
@@ -424,8 +431,7 @@ uint32_t semundo__native_slots(struct native_sem *sem)
 	if (semundo__populate(&sem->file->slot[known], (claimed - known) * sizeof(struct sem_slot),
 	                      !sem->read_only))
 		return known;
-	while (known < claimed && !cas_relaxed(&sem->reachable, &known, claimed))
-		;
+	raise_reachable(sem, claimed);
 	return load_relaxed(&sem->reachable);
 }
 
@@ -440,7 +446,11 @@ int semundo__native_grow(struct native_sem *sem)
 	if (r)
 		return r;
 	POINT("grow:allocated"); /* killed here: memory of this file that the next one uses */
-	cas_acq_rel(&sem->file->slots, &slots, more);
+	/* Not `slots`: the count may have been scribbled back since it was read. */
+	uint32_t claimed = load_relaxed(&sem->file->slots);
+	if (claimed < more)
+		cas_acq_rel(&sem->file->slots, &claimed, more);
+	raise_reachable(sem, more);
 	return 0;
 }
 
