@@ -159,12 +159,12 @@ int semundo_unlink(const char *name, const char *dir);
  *       its units came back; what they protected may be half done. See
  *       semundo_deaths().
  * Common errors: -EINVAL (n is 0), -ERANGE (n is above the capacity),
- * -EBADF (opened with OBSERVE), and those of joining the directory at the
- * first acquire of a process: -ESTALE (the peer file was removed or replaced
- * while in use: the dead cannot be told from the living), -EUSERS (too many
- * processes), -EMFILE, -ENOSPC, -EACCES, -ENOMEM, and of a peer file that is
- * not to be trusted: -EPERM (it is another user's, or others may write it),
- * -EUCLEAN, -ENOEXEC, -ELOOP as in semundo_open().
+ * -EBADF (opened with OBSERVE), -EUCLEAN (its file is damaged), and those of
+ * joining the directory at the first acquire of a process: -ESTALE (the peer
+ * file was removed or replaced while in use: the dead cannot be told from the
+ * living), -EUSERS (too many processes), -EMFILE, -ENOSPC, -EACCES, -ENOMEM,
+ * and of a peer file that is not to be trusted: -EPERM (it is another user's,
+ * or others may write it), -EUCLEAN, -ENOEXEC, -ELOOP as in semundo_open().
  */
 
 /* Waits without limit. Signals do not end the wait. */
@@ -204,8 +204,9 @@ int semundo_acquire_with(semundo_t *sem, unsigned n, const struct semundo_wait *
  * Gives n units back. Never blocks, async-signal-safe.
  * Errors: -EPERM (PERMITS: this process holds fewer than n; nothing changed),
  * -EOVERFLOW (LOCK: it was not held; SIGNAL: above its maximum), -EINVAL,
- * -EBADF, -EAGAIN (only in a signal handler that interrupted this library and
- * released more than 8 different semaphores; nothing changed).
+ * -EBADF, -EUCLEAN (its file is damaged), -EAGAIN (only in a signal handler
+ * that interrupted this library and released more than 8 different semaphores;
+ * nothing changed).
  */
 int semundo_release(semundo_t *sem, unsigned n);
 

@@ -21,12 +21,13 @@ __attribute__((always_inline)) static inline int take(struct native_sem *sem, un
 	section_enter(att);
 	int r = lane_operation(sem, slot, &change, &old);
 	section_exit(att);
-	return r ? -EAGAIN : (old & FLAG_DIRTY) != 0;
+	return r ? r : (old & FLAG_DIRTY) != 0;
 }
 
 static int permits_try(semundo_t *base, unsigned n)
 {
-	return take(native(base), n);
+	int r = take(native(base), n);
+	return r < 0 ? -EAGAIN : r;
 }
 
 static int permits_acquire_forever(semundo_t *base, unsigned n)
@@ -48,7 +49,8 @@ static int give(struct native_sem *sem, uint32_t slot, unsigned n, uint64_t *ret
 	const struct lane_change change = { .held = -(int32_t)n,
 		                            .value = (int32_t)n,
 		                            .need = INT32_MIN };
-	return lane_operation(sem, slot, &change, ret_old);
+	int r = lane_operation(sem, slot, &change, ret_old);
+	return r == -EOVERFLOW ? -EUCLEAN : r; /* not in a file that is sound */
 }
 
 /* In a signal handler that interrupted a section: for later. */
@@ -127,18 +129,18 @@ uint32_t semundo__permits_capacity(struct native_sem *sem, uint64_t state)
 static int claim_capacity(struct native_sem *sem)
 {
 	uint64_t *owner = &sem->file->slot[SLOT_CAPACITY].owner;
-	uint64_t give_up = semundo__monotonic() + RESIZE_PATIENCE;
+	uint64_t give_up = semundo__monotonic() + TEST_LIMIT(resize_patience, RESIZE_PATIENCE);
 	for (;;) {
 		uint64_t free_slot = OWNER_FREE;
 		if (cas_acq_rel(owner, &free_slot, sem->att->owner)) {
 			POINT("resize:claimed");
 			return 0;
 		}
-		if (!semundo__native_undo(sem, SLOT_CAPACITY)) {
-			if (semundo__monotonic() > give_up)
-				return -EBUSY;
+		bool undone = semundo__native_undo(sem, SLOT_CAPACITY);
+		if (semundo__monotonic() > give_up)
+			return -EBUSY;
+		if (!undone)
 			semundo__pause(100 * NSEC_PER_USEC);
-		}
 	}
 }
 
@@ -186,9 +188,12 @@ int semundo__permits_resize(semundo_t *base, unsigned capacity)
 
 /* ---- waiting ---- */
 
+/* Units are free, but our lane cannot hold them: scribbled. Not -EAGAIN, which
+ * would be tried again for ever. */
 static int permits_attempt(struct native_sem *sem, unsigned n)
 {
-	return permits_try(&sem->base, n);
+	int r = take(sem, n);
+	return r == -EOVERFLOW ? -EUCLEAN : r;
 }
 
 static const struct wait_goal *permits_goal(unsigned n, struct wait_goal *goal)

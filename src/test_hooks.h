@@ -17,6 +17,7 @@ struct semundo__test {
 	int no_spin;          /* sleep at once */
 	int refuse_filesystem;/* as if the directory were on a network filesystem */
 	uint32_t max_slots;   /* 0, or a smaller limit of attached processes */
+	uint64_t resize_patience; /* 0, or ns to wait for a resize of another process */
 	uint32_t max_records; /* 0, or a smaller limit of processes a directory */
 };
 extern struct semundo__test semundo__test;
