@@ -54,20 +54,24 @@ static bool is_written(struct native_sem *sem, const struct sem_slot *slot, uint
 	return number && key == death_make(number, units, load_relaxed(&slot->pid));
 }
 
+/* Each failure means that another death got the number; a scribbler makes more. */
+#define MOURN_TRIES 1000u
+
 /*
  * Once per death, whoever recovers and is killed: the slot keeps the number
  * that was tried, written before the record is. The count of deaths goes up
- * after the record; who finds a record without its count helps.
+ * after the record; who finds a record without its count helps. Such a record
+ * has the next number: with any other it is counted (or scribbled).
  */
 static void mourn(struct native_sem *sem, uint32_t slot_number, uint32_t units)
 {
 	struct sem_slot *slot = &sem->file->slot[slot_number];
 	uint64_t *deaths = &sem->file->deaths;
 	bool done = is_written(sem, slot, units);
-	for (unsigned tries = 0; tries < CAS_TRIES_MAX; tries++) {
+	for (unsigned tries = 0; tries < MOURN_TRIES; tries++) {
 		uint64_t count = load_acquire(deaths);
 		uint64_t number = count + 1;
-		if (done && (uint32_t)count >= load_relaxed(&slot->mourned))
+		if (done && load_relaxed(&slot->mourned) != (uint32_t)number)
 			return;
 		if (!done) {
 			store_relaxed(&slot->mourned, (uint32_t)number);
