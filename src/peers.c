@@ -217,11 +217,23 @@ int semundo__peers_own(struct directory *dir, struct peers **ret)
 	return r;
 }
 
+/* Each takes a descriptor for good: no user may make us open any number by
+ * replacing its peer file. Beyond, those we do not know count as alive. */
+#define PEER_FILES_MAX 256u
+
+static bool are_too_many(const struct directory *dir)
+{
+	unsigned count = 0;
+	for (const struct peers *p = load_acquire(&dir->peers); p; p = p->next)
+		count++;
+	return count >= PEER_FILES_MAX;
+}
+
 /* The peer file of a user word; null where there is none such (any more). */
 static struct peers *peers_get(struct directory *dir, uint64_t user)
 {
 	struct peers *p = find(dir, user);
-	if (p || !user)
+	if (p || !user || are_too_many(dir))
 		return p;
 	if (open_peers(&p, dir, (uint32_t)user) < 0)
 		return NULL;
