@@ -123,8 +123,8 @@ int semundo__alarm_arm(void *alarm)
 	uint32_t *word = (uint32_t *)((char *)alarm + offset);
 	semundo__wake(word, INT_MAX); /* who slept on the record's last owner */
 	int r = mutex_make(alarm);
-	if (!r)
-		r = -pthread_mutex_lock(alarm);
+	if (!r) /* it is free; but a scribbler must not make us wait */
+		r = -pthread_mutex_trylock(alarm);
 	if (!r && !will_ring()) {
 		pthread_mutex_unlock(alarm);
 		r = -ENOTSUP;
