@@ -229,11 +229,27 @@ static bool are_too_many(const struct directory *dir)
 	return count >= PEER_FILES_MAX;
 }
 
+/* Whether the user's peer file is one that we know under another user word:
+ * then there is none of this one. Cheaper than to open it at each look. */
+static bool is_another(const struct directory *dir, uint64_t user)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	const struct peers *p = load_acquire(&dir->peers);
+	while (p && (uint32_t)p->user != (uint32_t)user)
+		p = p->next;
+	if (!p)
+		return false;
+	path_of(path, dir, (uint32_t)user);
+	return lstat(path, &st) == 0 && (uint64_t)st.st_dev == p->device &&
+	       (uint64_t)st.st_ino == p->inode;
+}
+
 /* The peer file of a user word; null where there is none such (any more). */
 static struct peers *peers_get(struct directory *dir, uint64_t user)
 {
 	struct peers *p = find(dir, user);
-	if (p || !user || are_too_many(dir))
+	if (p || !user || is_another(dir, user) || are_too_many(dir))
 		return p;
 	if (open_peers(&p, dir, (uint32_t)user) < 0)
 		return NULL;
