@@ -123,7 +123,8 @@ static void read_facts(struct reader *r)
 /* Its words as they were edited last, over all slots up to another. */
 static void read_fill(struct reader *r)
 {
-	uint64_t from = take(r, 2) % MAX_SLOTS, to = take(r, 2) % (MAX_SLOTS + 1);
+	uint64_t from = take(r, 2) % MAX_SLOTS, to = take(r, 1);
+	to = to == 255 ? MAX_SLOTS : to;
 	const struct edits *edits = r->to;
 	uint32_t count = edits->count, first = count > 16 ? count - 16 : 0;
 	for (uint32_t i = first; i < count; i++) {

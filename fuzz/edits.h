@@ -16,7 +16,7 @@
  *   OWNER    slot (2), who, condition
  *   LANE     slot (2), before (2), after (2), sequence relative to the state
  *   FACTS    slot (2), waiting, wanted, mourned (signed, from deaths), pid
- *   FILL     slot (2), up to slot (2): copies of the slot
+ *   FILL     slot (2), up to slot (255: all): copies of the slot
  *   USER     number, which user word
  *   DEATHS   count: one of the interesting numbers, plus a signed byte
  *   DEATH    number (signed, from deaths), units, pid

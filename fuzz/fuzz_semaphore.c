@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -22,7 +23,7 @@
 #include "world.h"
 
 #define SHORT INT64_C(100000) /* ns */
-#define CHILD_SECONDS 20
+#define CHILD_SECONDS 60
 
 enum {
 	USE_TRY = 1,
@@ -211,8 +212,13 @@ static void run_in_child(const struct plan *plan, struct edits *old)
 		run(plan, NULL);
 		_exit(0);
 	}
-	if (waitpid(child, &status, 0) != child || status != 0)
+	if (waitpid(child, &status, 0) != child)
 		abort();
+	if (status != 0) {
+		fprintf(stderr, "the child ended with status 0x%x%s\n", (unsigned)status,
+		        WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? ": hangs" : "");
+		abort();
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -39,6 +39,26 @@ def test_passes_and_hands_arguments_on(build):
     assert out[-1] == "1 passed, 0 failed, 0 skipped"
 
 
+def test_several_builds_add_up(build, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    (other / "meson-logs").mkdir()
+    body = f'echo "called with: $*"\necho \'{GOOD}\' >$3/meson-logs/testlog.json'
+    status, out = check(build, body, "--suite", "x", "--", other, "--suite", "y")
+    assert status == 0
+    assert f"called with: test -C {build} --print-errorlogs --suite x" in out
+    assert f"called with: test -C {other} --print-errorlogs --suite y" in out
+    assert out[-1] == "2 passed, 0 failed, 0 skipped"
+
+
+def test_fails_if_the_first_of_several_does(build, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    (other / "meson-logs").mkdir()
+    body = f"echo '{GOOD}' >$3/meson-logs/testlog.json\n[ $3 != {build} ]"
+    status, out = check(build, body, "--", other)
+    assert status != 0
+    assert out[-1] == "2 passed, 0 failed, 0 skipped"
+
+
 def test_fails_with_a_failed_test(build):
     status, out = check(build, log(build, BAD) + "\nexit 1")
     assert status != 0

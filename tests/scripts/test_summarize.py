@@ -66,3 +66,24 @@ def test_no_log():
                           text=True, check=False)
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1] == "0 passed, 0 failed, 0 skipped"
+
+
+def write_log(path, *tests):
+    path.write_text("".join(
+        json.dumps({"name": "t", "result": result, "stdout": stdout, "returncode": 0}) + "\n"
+        for result, stdout in tests))
+    return path
+
+
+@pytest.mark.parametrize("second, status, line", [
+    ([("OK", TAP_GOOD)], 0, "4 passed, 0 failed, 0 skipped"),
+    ([("FAIL", TAP_BAD)], 1, "3 passed, 1 failed, 0 skipped"),
+    ([("SKIP", "1..0 # SKIP no such compiler\n")], 0, "2 passed, 0 failed, 1 skipped"),
+    ([], 1, "2 passed, 0 failed, 0 skipped"),
+])
+def test_several_files_add_up(tmp_path, second, status, line):
+    first = write_log(tmp_path / "first", ("OK", TAP_GOOD))
+    other = write_log(tmp_path / "second", *second)
+    done = subprocess.run([sys.executable, SUMMARIZE, first, other], capture_output=True,
+                          text=True, check=False)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (status, line)
