@@ -7,6 +7,7 @@
  * libFuzzer (https://llvm.org/docs/LibFuzzer.html) calls
  * LLVMFuzzerTestOneInput(); the inputs are described in edits.h. See fuzz/run.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -212,8 +213,9 @@ static void run_in_child(const struct plan *plan, struct edits *old)
 		run(plan, NULL);
 		_exit(0);
 	}
-	if (waitpid(child, &status, 0) != child)
-		abort();
+	while (waitpid(child, &status, 0) != child)
+		if (errno != EINTR) /* libFuzzer's own timer */
+			abort();
 	if (status != 0) {
 		fprintf(stderr, "the child ended with status 0x%x%s\n", (unsigned)status,
 		        WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? ": hangs" : "");
