@@ -5,9 +5,10 @@ BUILD ?= build
 MESON ?= $(firstword $(wildcard /usr/bin/meson) meson)
 MESON_OPTIONS ?=
 TESTS ?=
+SECONDS ?= 1800
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check bench install clean
+.PHONY: help build demo check everything fuzz analyze coverage bench install clean
 
 help: ## this list
 	@echo 'Targets:'
@@ -40,6 +41,24 @@ demo: ## real jobs, at most 3 at once, while some are killed
 check: ## every test; ends with the number of test cases
 	$(call compile,test check)
 	@MESON=$(MESON) scripts/check $(BUILD) $(TESTS)
+
+everything: ## check, and again with sanitizers, valgrind and the fuzzer
+	$(call compile,test check more)
+	@MESON=$(MESON) scripts/everything $(BUILD) $(MESON_OPTIONS)
+
+fuzz: ## SECONDS=1800 of hostile files; finds stay in fuzz/found
+	@scripts/install-deps build more
+	@MESON=$(MESON) scripts/variant fuzz $(BUILD)-fuzz
+	@fuzz/run for $(SECONDS) $(abspath $(BUILD)-fuzz)/fuzz/fuzz-semaphore $(abspath fuzz/corpus)
+
+analyze: ## gcc -fanalyzer, clang-tidy and cppcheck over src and cli
+	$(call compile,test analyze)
+	@scripts/analyze $(BUILD)
+
+coverage: ## which lines of src the tests reach; the report is in BUILD-coverage
+	@scripts/install-deps build test coverage
+	@MESON=$(MESON) scripts/variant coverage $(BUILD)-coverage
+	@MESON=$(MESON) scripts/coverage $(BUILD)-coverage
 
 bench: ## speed, side by side with glibc and System V
 	$(call compile,test)

@@ -108,11 +108,14 @@ int semundo__directory_get(struct directory **ret, const char *dir)
 	if (r)
 		return r;
 	*ret = find(path);
-	if (!*ret)
-		r = check_usable(path);
-	if (!r && !*ret)
+	if (*ret) {
+		free(path);
+		return 0;
+	}
+	r = check_usable(path);
+	if (!r)
 		r = add(ret, path);
-	if (r || (*ret)->path != path)
+	if (r)
 		free(path);
 	return r;
 }

@@ -226,7 +226,7 @@ int semundo__join(struct directory *dir, bool keep_lock)
 	struct peers *p;
 	struct peer_record *own;
 	uint32_t record;
-	int fd;
+	int fd = -1;
 	if (semundo__is_member(dir))
 		return 0;
 	int r = semundo__peers_own(dir, &p);

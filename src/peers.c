@@ -300,7 +300,7 @@ static bool readable(struct peers *p, const struct peer_record *record)
 {
 	uint64_t page = (uint64_t)((const char *)record - (const char *)p->file) / 4096;
 	uint64_t bit = UINT64_C(1) << page % 64;
-	_Static_assert(sizeof(struct peer_file) / 4096 < MAX_PAGES_WORDS * 64, "a bit a page");
+	_Static_assert(sizeof(struct peer_file) / 4096 < sizeof(p->populated) * 8, "a bit a page");
 	if (load_relaxed(&p->populated[page / 64]) & bit)
 		return true;
 	if (semundo__populate(record, sizeof(*record), false) < 0)

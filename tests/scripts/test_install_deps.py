@@ -129,6 +129,17 @@ def test_other_systems_are_told(system):
     assert "Not a Debian system; to build, this is needed: gcc" in done.stdout
 
 
+@pytest.mark.parametrize("group, name", [
+    ("test", "check"), ("demo", "xz-utils"), ("more", "clang-14"), ("more", "libclang-rt-14-dev"),
+    ("more", "valgrind"), ("analyze", "cppcheck"), ("analyze", "clang-tidy-14"),
+    ("coverage", "gcovr"),
+])
+def test_groups(system, group, name):
+    system.installed()
+    assert system.run(group).returncode == 0
+    assert name in system.apt_calls()[-1].split()
+
+
 def test_unknown_group(system):
     system.installed()
     assert system.run("cook").returncode != 0
