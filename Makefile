@@ -8,11 +8,11 @@ TESTS ?=
 SECONDS ?= 1800
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check everything fuzz analyze coverage bench install clean
+.PHONY: help build demo check everything fuzz analyze coverage bench install clean check-arm64 model model-faults
 
 help: ## this list
 	@echo 'Targets:'
-	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 	@echo 'Variables: BUILD=directory  MESON_OPTIONS="-Dx=y ..."  TESTS="names or --suite s"'
 	@echo '           PREFIX=/usr  DESTDIR=directory  (install)'
 
@@ -59,6 +59,17 @@ coverage: ## which lines of src the tests reach; the report is in BUILD-coverage
 	@scripts/install-deps build test coverage
 	@MESON=$(MESON) scripts/variant coverage $(BUILD)-coverage
 	@MESON=$(MESON) scripts/coverage $(BUILD)-coverage
+check-arm64: ## layouts, torture and stress on arm64, under qemu
+	@scripts/install-deps build test check
+	@tests/arm64/run $(abspath $(BUILD))/arm64 30
+
+model: ## check the model of the algorithm in all configurations: minutes
+	@scripts/install-deps build test check
+	@model/run $(abspath $(BUILD))/model/full full
+
+model-faults: ## show that the model finds each seeded fault
+	@scripts/install-deps build test check
+	@model/run $(abspath $(BUILD))/model/faults faults
 
 bench: ## speed, side by side with glibc and System V
 	$(call compile,test)
