@@ -75,14 +75,15 @@ def test_installs_what_is_missing_and_says_why(system):
     assert install.split()[-3:] == ["--no-install-recommends", "meson", "pkg-config"]
 
 
-def test_other_word_sizes_where_there_are_packages(system):
-    system.installed()
+def test_other_processors_where_there_are_packages(system):
+    system.installed("spin")
     system.command("dpkg", "echo arm64")
     assert system.run("check").returncode == 0
     assert system.apt_calls() == []
     system.command("dpkg", "echo amd64")
     assert system.run("check").returncode == 0
-    assert system.apt_calls()[1].split()[-2:] == ["gcc-12-multilib", "qemu-user"]
+    assert system.apt_calls()[1].split()[-4:] == [
+        "gcc-12-multilib", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "qemu-user"]
 
 
 def test_goes_through_sudo(system):
