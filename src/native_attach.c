@@ -164,7 +164,7 @@ static void introduce(struct sem_slot *slot, uint32_t uid)
 	store_relaxed(&slot->wanted, 0);
 	store_relaxed(&slot->mourned, 0);
 	/* A free slot's lane holds nothing already, unless somebody scribbled. */
-	store_relaxed(&slot->lane, lane_make(0, 0, lane_seq(lane)));
+	store_release(&slot->lane, lane_make(0, 0, lane_seq(lane)));
 }
 
 static int attach(struct native_sem *sem)

@@ -87,25 +87,28 @@ lane_operation(struct native_sem *sem, uint32_t slot, const struct lane_change *
 			help(sem, s);
 		written = lane_make(held, after, seq);
 		if (!FAULT(FAULT_LATE_LANE))
-			store_relaxed(lane, written); /* before the CAS by its release */
+			store_release(lane, written); /* pairs with who adds up, see below */
 		POINT("lane:pending");
 		uint64_t next = state_make(value + change->value,
 		                           ((s & FLAGS) | change->set) & ~change->clear, slot, seq);
 		if (cas_acq_rel(state, &s, next)) {
 			POINT("state:changed");
 			if (FAULT(FAULT_LATE_LANE)) {
-				store_relaxed(lane, written);
+				store_release(lane, written);
 				POINT("lane:late");
 			}
-			/* Relaxed: helpers may see pending or idle, it means the same. */
-			store_relaxed(lane, lane_make(after, after, seq));
+			/* Helpers may see pending or idle, it means the same. Release for
+			 * those who load state, lane and state again (held_by() and the
+			 * like): the store part of a CAS does not wait for itself, so a
+			 * relaxed store could be seen before the state is. */
+			store_release(lane, lane_make(after, after, seq));
 			POINT("lane:idle");
 			*ret_old = s;
 			return 0;
 		}
 	}
 	if (written != first)
-		store_relaxed(lane, lane_make(held, held, lane_seq(written)));
+		store_release(lane, lane_make(held, held, lane_seq(written)));
 	return r;
 }
 
