@@ -167,6 +167,7 @@ int semundo__native_undo(struct native_sem *sem, uint32_t slot)
 	if (semundo__alive(sem->dir, semundo__native_user(sem, dead), dead) != SEMUNDO_DEAD)
 		return 0;
 	uint64_t claim = (self & ~OWNER_CONDITION) | OWNER_RECOVERING;
+	POINT("recover:dead");
 	if (!cas_acq_rel(owner, &dead, claim))
 		return 0;
 	POINT("recover:claimed");

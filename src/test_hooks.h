@@ -30,7 +30,7 @@ extern struct semundo__test semundo__test;
  *   lock:changed signal:changed                   a LOCK or SIGNAL operation
  *   release:before-wake release:woke release:flag-cleared
  *   wait:announced wait:flagged wait:before-sleep wait:woken wait:leave
- *   recover:claimed recover:settled recover:mourned recover:pending
+ *   recover:dead recover:claimed recover:settled recover:mourned recover:pending
  *   recover:given-back recover:woken recover:freed
  *   section:drain                                 deferred releases are done
  *   resize:claimed detach:empty create:written create:linked grow:allocated

@@ -84,6 +84,26 @@ START_TEST(slots_that_die_again_and_again)
 }
 END_TEST
 
+static void free_at_the_last_moment(const char *where)
+{
+	if (strcmp(where, "recover:dead") == 0)
+		v.file->slot[5].owner = OWNER_FREE;
+}
+
+/* Another one is there when the dead is to be undone. */
+START_TEST(slots_that_change_hands)
+{
+	victim_make(&v, SEMUNDO_PERMITS, 2);
+	ck_assert_int_eq(semundo_acquire(v.sem, 1), 0);
+	victim_forge(&v, 5, v.dead, 1);
+	semundo__test_point = free_at_the_last_moment;
+	ck_assert_int_eq(semundo_recover(v.sem), 0);
+	semundo__test_point = NULL;
+	ck_assert_uint_eq(v.file->deaths, 0);
+	victim_remove(&v);
+}
+END_TEST
+
 /* ---- the own lane ---- */
 
 /* Units are free, and the lane is full: neither blocked nor acquired. */
@@ -185,6 +205,27 @@ START_TEST(users_all_taken)
 }
 END_TEST
 
+static void forget_users(const char *where)
+{
+	if (strcmp(where, "recover:claimed") == 0)
+		memset(v.file->users, 0, sizeof(v.file->users));
+}
+
+/* Our own user word goes while we undo the dead to have a slot: without an
+ * identity of ours there is no further undoing, but the slot that we made. */
+START_TEST(users_forgotten)
+{
+	victim_make(&v, SEMUNDO_PERMITS, 2);
+	fill_with(v.file->slots, v.dead);
+	semundo__test_point = forget_users;
+	ck_assert_int_eq(semundo_acquire_timed(v.sem, 1, 0), 0);
+	semundo__test_point = NULL;
+	ck_assert_uint_ne(v.file->slot[SLOT_FIRST].owner, v.dead);
+	ck_assert_uint_eq(v.file->slot[SLOT_FIRST + 1].owner, v.dead);
+	victim_remove(&v);
+}
+END_TEST
+
 /* Nobody can say whether they live: so they do, all 4094, and at each look
  * their peer file is asked for. */
 START_TEST(users_unknown_everywhere)
@@ -250,11 +291,13 @@ static Suite *hostile_suite(void)
 	tcase_add_test(slots, slots_shrink_after_they_were_seen);
 	tcase_add_loop_test(slots, slots_of_no_number, 0, 8);
 	tcase_add_test(slots, slots_that_die_again_and_again);
+	tcase_add_test(slots, slots_that_change_hands);
 	tcase_add_test(lane, own_lane_is_full);
 	tcase_add_test(lane, capacity_that_dies_again_and_again);
 	tcase_add_test(deaths, deaths_far_ahead);
 	tcase_add_loop_test(deaths, deaths_of_no_number, 0, 5);
 	tcase_add_test(users, users_all_taken);
+	tcase_add_test(users, users_forgotten);
 	tcase_add_test(users, users_unknown_everywhere);
 	tcase_add_test(users, users_replace_their_peer_file);
 	TCase *const cases[] = { slots, lane, deaths, users };
