@@ -23,7 +23,8 @@
  * - Functions that open, acquire, release, wait or close are no points of
  *   cancellation (pthread_cancel(3)); use a cancel token.
  * - Names: 1 to SEMUNDO_NAME_MAX bytes, no '/', no ':', no control character.
- *   "native:NAME" names the engine; without a prefix it is "native".
+ *   "native:NAME" names the engine; without a prefix it is "native". The
+ *   others are "sysv", "posix" and "auto": see semundo_engine_caps().
  *
  * Where semaphores live: the directory in the options, else $SEMUNDO_DIR
  * (ignored in set-user-ID programs), else /dev/shm. Local filesystems only.
@@ -61,8 +62,8 @@ typedef struct semundo_cancel semundo_cancel_t;
 
 enum semundo_kind {
 	/* One unit; when it is out exactly one process owns it. Any process may
-	 * release it (and takes the ownership record with it). A dead owner's
-	 * unit comes back. */
+	 * release it (and takes the ownership record with it) where the engine has
+	 * SEMUNDO_CAP_LOCK_BY_ANY. A dead owner's unit comes back. */
 	SEMUNDO_LOCK = 1,
 	/* value + the sum of what all processes hold == capacity, always. Only
 	 * a holder may release. A dead holder's units come back. */
@@ -96,6 +97,43 @@ struct semundo_options {
 };
 #define SEMUNDO_OPTIONS_INIT { sizeof(struct semundo_options), 0, 0, 0, 0, NULL }
 
+/* ---- engines ----------------------------------------------------------- */
+
+/*
+ * native  semaphores in shared memory, undone by who needs them. No name may
+ *         end in ".sysv".
+ * sysv    System V semaphores, undone by the kernel. A name leads to a set of
+ *         its own; "sysv:0x1234" is semaphore 0, "sysv:0x1234.2" number 2, of a
+ *         set that other programs made with that key: a SIGNAL without
+ *         maximum, or, opened as PERMITS, with SEM_UNDO but without a notice of
+ *         deaths. It is never created or removed. exec() keeps what a process
+ *         holds. At most 32767 units (SEMVMX).
+ * posix   the semaphores of sem_open(3), "posix:NAME" or "posix:/NAME", in
+ *         their own directory, whatever dir is. SIGNAL only.
+ * auto    the semaphore of that name in any of these, in that order; where it
+ *         is to be made, the first engine that works here and can do what is
+ *         asked for. Undo is never given up for it. semundo_info() tells which.
+ */
+enum semundo_caps {
+	SEMUNDO_CAP_LOCK = 1 << 0,
+	SEMUNDO_CAP_PERMITS = 1 << 1,
+	SEMUNDO_CAP_SIGNAL = 1 << 2,
+	SEMUNDO_CAP_MAXIMUM = 1 << 3,   /* a SIGNAL may have a maximum of its own */
+	SEMUNDO_CAP_MANY = 1 << 4,      /* more than one unit in one acquire */
+	SEMUNDO_CAP_RESIZE = 1 << 5,    /* semundo_resize() */
+	SEMUNDO_CAP_WAITERS = 1 << 6,   /* info tells how many wait */
+	SEMUNDO_CAP_PEERS = 1 << 7,     /* semundo_peers(), semundo_deaths() and
+	                                   semundo_describe() */
+	SEMUNDO_CAP_ANONYMOUS = 1 << 8, /* semundo_anonymous(), semundo_descriptor() */
+	SEMUNDO_CAP_HOLD = 1 << 9,      /* semundo_hold_descriptor() */
+	SEMUNDO_CAP_LOCK_BY_ANY = 1 << 10 /* any process may release a LOCK; else
+	                                   only its owner: -EPERM */
+};
+
+/* What an engine can do: bits of enum semundo_caps. What it cannot is -ENOTSUP.
+ * Errors: -EINVAL (there is no such engine; "auto" is none). */
+int semundo_engine_caps(const char *engine, unsigned *ret_caps);
+
 /* ---- life ------------------------------------------------------------- */
 
 /*
@@ -108,9 +146,13 @@ struct semundo_options {
  * -ELOOP (a symbolic link stands at the name), -EPROTOTYPE (another kind),
  * -ENOTSUP (not a local filesystem), -EUCLEAN (the file is foreign, short,
  * damaged), -ENOEXEC (made by an incompatible version or word layout),
- * -ENOSPC (the filesystem is full), -ENOTDIR (the directory is a file), -EROFS
+ * -ENOSPC (the filesystem is full, or a limit of System V semaphores is
+ * reached: the sentence says which), -ENOTDIR (the directory is a file), -EROFS
  * (it is read-only), -EISDIR (REPLACE: a directory stands at the name),
  * -EMFILE, -ENFILE, -ENOMEM.
+ * -ENOTSUP also stands for what the engine cannot do, as PERMITS in "posix".
+ * sysv: -EIDRM (the name is there, its set was removed), -ENXIO (its set is in
+ * another IPC namespace), -EBUSY, -EUSERS.
  */
 int semundo_open(semundo_t **ret_sem, const char *name, unsigned flags,
                  const struct semundo_options *options);
@@ -164,7 +206,8 @@ int semundo_unlink(const char *name, const char *dir);
  * file was removed or replaced while in use: the dead cannot be told from the
  * living), -EUSERS (too many processes), -EMFILE, -ENOSPC, -EACCES, -ENOMEM,
  * and of a peer file that is not to be trusted: -EPERM (it is another user's,
- * or others may write it), -EUCLEAN, -ENOEXEC, -ELOOP as in semundo_open().
+ * or others may write it), -EUCLEAN, -ENOEXEC, -ELOOP as in semundo_open(). sysv: -EIDRM
+ * (its set was removed), -ENOSPC (a limit of the system), -EACCES.
  */
 
 /* Waits without limit. Signals do not end the wait. */
@@ -200,9 +243,33 @@ struct semundo_wait {
  * lost to a cancel: the call either acquired (0 or 1) or it did not. */
 int semundo_acquire_with(semundo_t *sem, unsigned n, const struct semundo_wait *wait);
 
+/* Most semaphores that one semundo_acquire_all() takes. */
+#define SEMUNDO_ALL_MAX 64
+
+/*
+ * Acquires units[i] of sems[i] for all i below count, or nothing. wait may be
+ * null. Returns 1 if any of them told of a death. The same semaphore may be in
+ * the list more than once. All must have undo (LOCK or PERMITS), but for raw
+ * ones of one System V set.
+ *
+ * Raw semaphores of one set ("sysv:0x1234.0", "sysv:0x1234.1", ...) are taken by
+ * one semop(2): no other process sees a part of them taken. Other ones are taken
+ * in turn, without ever waiting for one while another is held: if one is not to
+ * be had, those taken go back, and that one is waited for first. So it cannot be
+ * part of a deadlock, and a process that is killed in the middle gives back all;
+ * but others may for a moment see units taken that come back, and who always
+ * wants many may be overtaken by those who want one.
+ *
+ * Errors: -EINVAL (count is 0 or above SEMUNDO_ALL_MAX), -ENOTSUP (a SIGNAL),
+ * and those of semundo_acquire_with().
+ */
+int semundo_acquire_all(semundo_t *const *sems, const unsigned *units, unsigned count,
+                        const struct semundo_wait *wait);
+
 /*
  * Gives n units back. Never blocks, async-signal-safe.
- * Errors: -EPERM (PERMITS: this process holds fewer than n; nothing changed),
+ * Errors: -EPERM (PERMITS: this process holds fewer than n; nothing changed;
+ * sysv: the same for a LOCK), -EIDRM (sysv: its set was removed),
  * -EOVERFLOW (LOCK: it was not held; SIGNAL: above its maximum), -EINVAL,
  * -EBADF, -EUCLEAN (its file is damaged), -EAGAIN (only in a signal handler
  * that interrupted this library and released more than 8 different semaphores;
@@ -321,6 +388,35 @@ int semundo_recover(semundo_t *sem);
  * until it returns other than 0, which is then returned. Errors: -ENOENT,
  * -EACCES, -EMFILE, -ENOMEM. */
 int semundo_list(const char *dir, int (*visit)(const char *name, void *arg), void *arg);
+
+/* What killed processes left behind, and nobody uses. */
+enum semundo_garbage_kind {
+	SEMUNDO_GARBAGE_SET = 1,  /* a System V set that no name leads to */
+	SEMUNDO_GARBAGE_NAME = 2, /* a name whose System V set is gone */
+	SEMUNDO_GARBAGE_FILE = 3  /* a file of a creation that was not finished */
+};
+
+struct semundo_garbage {
+	uint32_t kind;     /* enum semundo_garbage_kind */
+	int32_t id;        /* of the set, as in ipcs -s; -1: none */
+	uint32_t uid;      /* its owner */
+	int32_t result;    /* 0: removed, or found by a dry run; else the error */
+	char name[SEMUNDO_NAME_MAX + 32]; /* of the semaphore or the file; "": unknown */
+};
+
+enum {
+	SEMUNDO_GC_DRY_RUN = 1 << 0 /* tell only */
+};
+
+/*
+ * Finds and removes what is left behind of the directory (null: the default).
+ * Never a set that a process has open, nor one of another directory. visit may
+ * be null; it is called for each find, until it returns other than 0, which is
+ * then returned. Otherwise returns how many were removed (dry run: found).
+ * Errors: -EINVAL, and those of semundo_list().
+ */
+int semundo_gc(const char *dir, unsigned flags,
+               int (*visit)(const struct semundo_garbage *garbage, void *arg), void *arg);
 
 /* The directory that a null dir means now: allocated, for free(). */
 int semundo_directory(char **ret_dir);

@@ -46,36 +46,54 @@ struct sem_ops {
 	int (*describe)(semundo_t *sem, pid_t for_pid, const char *command);
 	/* The last close: gives back, leaves, frees. */
 	void (*destroy)(semundo_t *sem);
+	/* One who was told of a death gives back what it acquired: the next one
+	 * is to be told again. Null: nobody is ever told. */
+	void (*tell_again)(semundo_t *sem);
+	/* In a forked child, under the big lock; or null. */
+	void (*forked)(semundo_t *sem);
 };
 
 int semundo__acquire_slowly(semundo_t *sem, unsigned n);
 
-/* What an engine cannot do, it says here. */
-enum {
-	ENGINE_LOCK = 1 << 0,
-	ENGINE_PERMITS = 1 << 1, /* with undo */
-	ENGINE_SIGNAL = 1 << 2,
-	ENGINE_RESIZE = 1 << 3,
-	ENGINE_PEERS = 1 << 4,   /* knows who holds and who waits */
-	ENGINE_ANONYMOUS = 1 << 5,
-	ENGINE_LOCK_BY_ANY = 1 << 6 /* a LOCK may be released by a process that
-	                               does not hold it */
-};
-
 struct engine {
 	const char *name;
-	unsigned caps;
+	unsigned caps;        /* SEMUNDO_CAP_... */
+	uint32_t permits_max; /* largest capacity of PERMITS */
+	uint32_t signal_max;  /* largest maximum of SIGNAL, and what it is by default */
+	/* Whether the machine and the directory can do it: 0, or -ENOTSUP and the
+	 * like. Under the big lock. */
+	int (*possible)(const char *dir);
 	/* name is checked, without prefix; options are complete (defaults
 	 * filled in). kind: what an existing one must be, or 0. */
 	int (*open)(semundo_t **ret, const char *name, unsigned flags, uint32_t kind,
 	            const struct semundo_options *options);
 	int (*anonymous)(semundo_t **ret, const struct semundo_options *options);
 	int (*open_fd)(semundo_t **ret, int fd, const struct semundo_options *options);
+	/* All of them at once, in one step of the engine's own: as acquire, or
+	 * -ENOTSUP (without a sentence) for "one by one". May be null. */
+	int (*acquire_all)(semundo_t *const *sems, const unsigned *units, unsigned count,
+	                   const struct wait_how *how);
 	int (*unlink)(const char *name, const char *dir);
 	int (*list)(const char *dir, int (*visit)(const char *name, void *arg), void *arg);
 };
 
-extern const struct engine semundo__native;
+/* All but auto; ends with null. */
+extern const struct engine *const semundo__engines[];
+extern const struct engine semundo__native, semundo__sysv, semundo__posix, semundo__auto;
+
+/* Opens in that engine, as semundo_open() does after its checks: options as
+ * given, not completed. Under the big lock. */
+int semundo__open_in(const struct engine *engine, semundo_t **ret, const char *name,
+                     unsigned flags, const struct semundo_options *options);
+
+/* Checks and reads what a caller gave as wait; null is allowed. */
+int semundo__how_of(const struct semundo_wait *wait, struct wait_how *ret);
+
+/* ---- auto.c ---- */
+
+int semundo__auto_open(semundo_t **ret, const char *name, unsigned flags,
+                       const struct semundo_options *options);
+int semundo__list_all(const char *dir, int (*visit)(const char *name, void *arg), void *arg);
 
 /* The common head of an engine's own handle. */
 struct semundo {
@@ -84,6 +102,9 @@ struct semundo {
 	uint32_t kind;
 	uint32_t references; /* under semundo__big_lock() */
 	char name[SEMUNDO_NAME_MAX + 1]; /* "" for an anonymous one */
+	uint64_t device, inode; /* what the engine knows the semaphore by */
+	bool read_only;
+	semundo_t *next, *previous; /* of all handles: registry.c */
 };
 
 /* One lock of the library for all that is rare: opening, joining, attaching,

@@ -7,15 +7,29 @@
 
 #include "error.h"
 
-static const struct engine *const engines[] = { &semundo__native };
+const struct engine *const semundo__engines[] = {
+	&semundo__native, &semundo__sysv, &semundo__posix, NULL,
+};
 
 static const struct engine *find_engine(const char *text, size_t length)
 {
-	for (size_t i = 0; i < sizeof(engines) / sizeof(engines[0]); i++)
-		if (strlen(engines[i]->name) == length &&
-		    strncmp(engines[i]->name, text, length) == 0)
-			return engines[i];
-	return NULL;
+	for (size_t i = 0; semundo__engines[i]; i++)
+		if (strlen(semundo__engines[i]->name) == length &&
+		    strncmp(semundo__engines[i]->name, text, length) == 0)
+			return semundo__engines[i];
+	return strlen(semundo__auto.name) == length &&
+			       strncmp(semundo__auto.name, text, length) == 0 ?
+		       &semundo__auto : NULL;
+}
+
+int semundo_engine_caps(const char *engine, unsigned *ret_caps)
+{
+	const struct engine *found = engine ? find_engine(engine, strlen(engine)) : NULL;
+	if (!found || found == &semundo__auto)
+		return semundo__fail(-EINVAL, "'%.64s' is no engine (there are: native, sysv, posix)",
+		                     engine ? engine : "");
+	*ret_caps = found->caps;
+	return 0;
 }
 
 static int bad(int result, const char *text, const char *why)
@@ -43,6 +57,14 @@ static int check(const char *text, const char *name)
 	return 0;
 }
 
+/* Files of that name are the sysv engine's. */
+static bool is_kept(const struct engine *engine, const char *name)
+{
+	size_t length = strlen(name);
+	return (engine == &semundo__native || engine == &semundo__auto) && length >= 5 &&
+	       strcmp(name + length - 5, ".sysv") == 0;
+}
+
 int semundo__parse_name(const char *text, const struct engine **ret_engine, const char **ret_name)
 {
 	if (!text)
@@ -55,9 +77,14 @@ int semundo__parse_name(const char *text, const struct engine **ret_engine, cons
 		name = colon + 1;
 		if (!engine)
 			return bad(-EINVAL, text,
-			           "what stands before its ':' is no engine (there is: native)");
+			           "what stands before its ':' is no engine (there are: native, sysv, "
+			           "posix, auto)");
 	}
+	if (engine == &semundo__posix && *name == '/')
+		name++;
 	int r = check(text, name);
+	if (!r && is_kept(engine, name))
+		r = bad(-EINVAL, text, "it ends in '.sysv', which is kept for the sysv engine");
 	if (r)
 		return r;
 	*ret_engine = engine;

@@ -41,10 +41,7 @@ struct native_sem {
 	uint32_t reachable;     /* slots whose memory we know to be there */
 	uint32_t spin;          /* how long spinning was worth while lately */
 	struct directory *dir;
-	uint64_t device, inode;
-	bool read_only;
 	int fd;                 /* kept for an anonymous one; else -1 */
-	struct native_sem *next, *previous;
 };
 
 static inline struct native_sem *native(semundo_t *sem)
@@ -188,6 +185,9 @@ int semundo__native_undo(struct native_sem *sem, uint32_t slot);
 
 /* Undoes all the dead. Returns how many, or a failure of joining. */
 int semundo__native_recover(semundo_t *sem);
+
+/* The next acquirer is told of a death, as if none had been told. */
+void semundo__native_tell_again(semundo_t *sem);
 
 /* The user word of an owner word. */
 uint64_t semundo__native_user(const struct native_sem *sem, uint64_t owner);

@@ -125,16 +125,16 @@ static struct native_sem *make_handle(const struct request *q, const struct stat
 		semundo__wiped_free(att);
 		return NULL;
 	}
-	sem->read_only = q->flags & SEMUNDO_OBSERVE;
-	sem->base.ops = ops_of(kind, sem->read_only);
+	sem->base.read_only = q->flags & SEMUNDO_OBSERVE;
+	sem->base.ops = ops_of(kind, sem->base.read_only);
 	sem->base.engine = &semundo__native;
 	sem->base.kind = kind;
 	sem->base.references = 1;
 	memcpy(sem->base.name, q->name, strlen(q->name) + 1);
 	sem->att = att;
 	sem->dir = q->dir;
-	sem->device = (uint64_t)st->st_dev;
-	sem->inode = (uint64_t)st->st_ino;
+	sem->base.device = (uint64_t)st->st_dev;
+	sem->base.inode = (uint64_t)st->st_ino;
 	sem->spin = SPIN_FIRST;
 	sem->fd = -1;
 	return sem;
@@ -157,18 +157,18 @@ static int adopt(semundo_t **ret, int fd, const struct request *q)
 	r = check_head(q, &head);
 	if (r)
 		return r;
-	struct native_sem *sem =
-		semundo__registry_find((uint64_t)st.st_dev, (uint64_t)st.st_ino, read_only);
-	if (sem) {
-		sem->base.references++;
-		*ret = &sem->base;
+	semundo_t *there = semundo__registry_find(&semundo__native, (uint64_t)st.st_dev,
+	                                          (uint64_t)st.st_ino, read_only);
+	if (there) {
+		there->references++;
+		*ret = there;
 		return 0;
 	}
-	sem = make_handle(q, &st, head.kind);
+	struct native_sem *sem = make_handle(q, &st, head.kind);
 	if (!sem)
 		return fail_open(q, -ENOMEM, "no memory");
 	r = map_file(q, fd, read_only, &sem->file);
-	if (!r && semundo__registry_add(sem) < 0) {
+	if (!r && semundo__registry_add(&sem->base) < 0) {
 		munmap(sem->file, sizeof(struct sem_file));
 		r = fail_open(q, -ENOMEM, "no memory");
 	}
@@ -184,9 +184,9 @@ static int adopt(semundo_t **ret, int fd, const struct request *q)
 void semundo__native_destroy(semundo_t *base)
 {
 	struct native_sem *sem = native(base);
-	if (!sem->read_only)
+	if (!sem->base.read_only)
 		semundo__native_detach(sem);
-	semundo__registry_remove(sem);
+	semundo__registry_remove(base);
 	munmap(sem->file, sizeof(struct sem_file));
 	if (sem->fd >= 0)
 		close(sem->fd);
@@ -389,7 +389,7 @@ int semundo__native_descriptor(semundo_t *base, int *ret_fd)
 {
 	struct native_sem *sem = native(base);
 	struct semundo_options none = SEMUNDO_OPTIONS_INIT;
-	struct request q = { base->name, &none, sem->read_only ? SEMUNDO_OBSERVE : 0u, 0,
+	struct request q = { base->name, &none, sem->base.read_only ? SEMUNDO_OBSERVE : 0u, 0,
 		             sem->dir };
 	struct stat st;
 	int fd, r = 0;
@@ -401,8 +401,8 @@ int semundo__native_descriptor(semundo_t *base, int *ret_fd)
 	}
 	if (r)
 		return r;
-	if (fstat(fd, &st) < 0 || (uint64_t)st.st_ino != sem->inode ||
-	    (uint64_t)st.st_dev != sem->device) {
+	if (fstat(fd, &st) < 0 || (uint64_t)st.st_ino != sem->base.inode ||
+	    (uint64_t)st.st_dev != sem->base.device) {
 		close(fd);
 		return fail_open(&q, -ENOENT, "its name was removed or given to another one");
 	}
@@ -429,7 +429,7 @@ uint32_t semundo__native_slots(struct native_sem *sem)
 	if (claimed <= known)
 		return known;
 	if (semundo__populate(&sem->file->slot[known], (claimed - known) * sizeof(struct sem_slot),
-	                      !sem->read_only))
+	                      !sem->base.read_only))
 		return known;
 	raise_reachable(sem, claimed);
 	return load_relaxed(&sem->reachable);
@@ -501,6 +501,12 @@ int semundo__native_unlink(const char *name, const char *dir_name)
 		   0;
 }
 
+static bool ends_in_sysv(const char *name)
+{
+	size_t length = strlen(name);
+	return length >= 5 && strcmp(name + length - 5, ".sysv") == 0;
+}
+
 int semundo__native_list(const char *dir_name, int (*visit)(const char *name, void *arg),
                          void *arg)
 {
@@ -516,7 +522,7 @@ int semundo__native_list(const char *dir_name, int (*visit)(const char *name, vo
 		const struct dirent *e;
 		while (r == 0 && (e = readdir(d)))
 			if (strncmp(e->d_name, PREFIX, sizeof(PREFIX) - 1) == 0 &&
-			    e->d_name[sizeof(PREFIX) - 1])
+			    e->d_name[sizeof(PREFIX) - 1] && !ends_in_sysv(e->d_name))
 				r = visit(e->d_name + sizeof(PREFIX) - 1, arg);
 		closedir(d);
 	}

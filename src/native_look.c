@@ -64,7 +64,7 @@ static void file_facts(struct native_sem *sem, struct semundo_info *info)
 	struct stat st;
 	snprintf(path, sizeof(path), "%s/semundo.%s", sem->dir->path, sem->base.name);
 	int r = sem->fd >= 0 ? fstat(sem->fd, &st) : lstat(path, &st);
-	if (r < 0 || (uint64_t)st.st_ino != sem->inode)
+	if (r < 0 || (uint64_t)st.st_ino != sem->base.inode)
 		return;
 	info->mode = (uint32_t)st.st_mode & 07777;
 	info->uid = (uint32_t)st.st_uid;
@@ -97,7 +97,7 @@ int semundo__native_info(semundo_t *base, struct semundo_info *ret)
 	snprintf(info.engine, sizeof(info.engine), "%s", base->engine->name);
 	info.kind = base->kind;
 	info.deaths = load_acquire(&sem->file->deaths);
-	info.inode = sem->inode;
+	info.inode = sem->base.inode;
 	info.created = sem->file->head.created;
 	count_units(sem, &info);
 	for (uint32_t slot = SLOT_FIRST; slot < slots; slot++)

@@ -162,7 +162,7 @@ int semundo__native_undo(struct native_sem *sem, uint32_t slot)
 	uint64_t *owner = &sem->file->slot[slot].owner;
 	uint64_t dead = load_acquire(owner);
 	uint64_t self;
-	if (dead == OWNER_FREE || sem->read_only || !own_identity(sem, &self))
+	if (dead == OWNER_FREE || sem->base.read_only || !own_identity(sem, &self))
 		return 0;
 	if (semundo__alive(sem->dir, semundo__native_user(sem, dead), dead) != SEMUNDO_DEAD)
 		return 0;
@@ -190,4 +190,13 @@ int semundo__native_recover(semundo_t *base)
 	for (uint32_t slot = SLOT_CAPACITY; slot < slots; slot++)
 		undone += semundo__native_undo(sem, slot);
 	return undone;
+}
+
+void semundo__native_tell_again(semundo_t *base)
+{
+	uint64_t *state = &native(base)->file->state;
+	uint64_t s = load_acquire(state);
+	for (unsigned tries = 0; tries < CAS_TRIES_MAX; tries++)
+		if (cas_acq_rel(state, &s, s | FLAG_DIRTY)) /* pairs with the next acquirer's CAS */
+			return;
 }

@@ -4,13 +4,14 @@
 #include <pthread.h>
 #include <search.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "error.h"
-#include "native.h"
+#include "engine.h"
 
-static void *tree;               /* by file: tsearch(3) */
-static struct native_sem *first; /* all, to know a handle by its address */
+static void *tree;       /* by engine and file: tsearch(3) */
+static semundo_t *first; /* all, to know a handle by its address */
 
 static int compare_u64(uint64_t a, uint64_t b)
 {
@@ -19,21 +20,26 @@ static int compare_u64(uint64_t a, uint64_t b)
 
 static int compare(const void *pa, const void *pb)
 {
-	const struct native_sem *a = pa, *b = pb;
+	const semundo_t *a = pa, *b = pb;
 	int r = compare_u64(a->inode, b->inode);
 	if (!r)
 		r = compare_u64(a->device, b->device);
+	if (!r)
+		r = compare_u64((uintptr_t)a->engine, (uintptr_t)b->engine);
 	return r ? r : (int)a->read_only - (int)b->read_only;
 }
 
-struct native_sem *semundo__registry_find(uint64_t device, uint64_t inode, bool read_only)
+semundo_t *semundo__registry_find(const struct engine *engine, uint64_t device, uint64_t inode,
+                                  bool read_only)
 {
-	const struct native_sem key = { .device = device, .inode = inode, .read_only = read_only };
-	struct native_sem *const *found = tfind(&key, &tree, compare);
+	const semundo_t key = {
+		.engine = engine, .device = device, .inode = inode, .read_only = read_only
+	};
+	semundo_t *const *found = tfind(&key, &tree, compare);
 	return found ? *found : NULL;
 }
 
-int semundo__registry_add(struct native_sem *sem)
+int semundo__registry_add(semundo_t *sem)
 {
 	if (!tsearch(sem, &tree, compare))
 		return -1;
@@ -44,7 +50,7 @@ int semundo__registry_add(struct native_sem *sem)
 	return 0;
 }
 
-void semundo__registry_remove(struct native_sem *sem)
+void semundo__registry_remove(semundo_t *sem)
 {
 	tdelete(sem, &tree, compare);
 	if (sem->next)
@@ -59,9 +65,9 @@ int semundo__known_name(const semundo_t *wanted, char *ret, size_t size)
 {
 	int found = 0;
 	semundo__big_lock();
-	for (const struct native_sem *s = first; s && !found; s = s->next)
-		if (&s->base == wanted) {
-			snprintf(ret, size, "%s", s->base.name);
+	for (const semundo_t *s = first; s && !found; s = s->next)
+		if (s == wanted) {
+			snprintf(ret, size, "%s", s->name);
 			found = 1;
 		}
 	semundo__big_unlock();
@@ -90,8 +96,16 @@ void semundo__big_unlock(void)
 	pthread_setcancelstate(state, NULL);
 }
 
+static void in_child(void)
+{
+	for (semundo_t *s = first; s; s = s->next)
+		if (s->ops->forked)
+			s->ops->forked(s);
+	semundo__big_unlock();
+}
+
 /* A child made in the middle of an open or a join finds neither half done. */
 __attribute__((constructor)) static void watch_forks(void)
 {
-	pthread_atfork(semundo__big_lock, semundo__big_unlock, semundo__big_unlock);
+	pthread_atfork(semundo__big_lock, semundo__big_unlock, in_child);
 }

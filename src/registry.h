@@ -9,10 +9,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct native_sem;
+#include "engine.h"
 
-struct native_sem *semundo__registry_find(uint64_t device, uint64_t inode, bool read_only);
-int semundo__registry_add(struct native_sem *sem); /* 0 or -1: no memory */
-void semundo__registry_remove(struct native_sem *sem);
+/* A handle by what its engine knows the semaphore by; null: none. */
+semundo_t *semundo__registry_find(const struct engine *engine, uint64_t device, uint64_t inode,
+                                  bool read_only);
+int semundo__registry_add(semundo_t *sem); /* 0 or -1: no memory */
+void semundo__registry_remove(semundo_t *sem);
 
 #endif

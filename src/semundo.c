@@ -10,6 +10,7 @@
 #include "error.h"
 #include "directory.h"
 #include "name.h"
+#include "platform/sysv.h"
 #include "platform/wait.h"
 
 #ifndef SEMUNDO_VERSION
@@ -42,13 +43,16 @@ static int copy_options(struct semundo_options *to, const struct semundo_options
 	return 0;
 }
 
-static int check_capacity(const struct semundo_options *o)
+static int check_capacity(const struct semundo_options *o, const struct engine *engine)
 {
 	uint32_t most = o->kind == SEMUNDO_LOCK ? 1 :
-		o->kind == SEMUNDO_PERMITS ? SEMUNDO_PERMITS_MAX : SEMUNDO_SIGNAL_MAX;
+		o->kind == SEMUNDO_PERMITS ? engine->permits_max : engine->signal_max;
 	if (o->capacity > most)
-		return semundo__fail(-EINVAL, "a capacity of %u is too large: at most %u for this kind",
-		                     o->capacity, most);
+		return semundo__fail(-EINVAL,
+		                     "a capacity of %u is too large: at most %u for this kind%s",
+		                     o->capacity, most,
+		                     most == SYSV_VALUE_MAX ? " of System V semaphore (SEMVMX, which "
+		                                              "cannot be raised)" : "");
 	if (o->kind != SEMUNDO_SIGNAL && o->value)
 		return semundo__fail(-EINVAL, "only a signal has a first value; give a capacity");
 	if (o->kind == SEMUNDO_SIGNAL && o->value > o->capacity)
@@ -57,19 +61,19 @@ static int check_capacity(const struct semundo_options *o)
 	return 0;
 }
 
-static int complete_for_creation(struct semundo_options *o)
+static int complete_for_creation(struct semundo_options *o, const struct engine *engine)
 {
 	if (!o->kind)
 		o->kind = SEMUNDO_PERMITS;
 	if (o->kind > SEMUNDO_SIGNAL)
 		return semundo__fail(-EINVAL, "%u is not a kind of semaphore", o->kind);
 	if (!o->capacity)
-		o->capacity = o->kind == SEMUNDO_SIGNAL ? SEMUNDO_SIGNAL_MAX : 1;
+		o->capacity = o->kind == SEMUNDO_SIGNAL ? engine->signal_max : 1;
 	if (o->mode & ~0777u)
 		return semundo__fail(-EINVAL, "mode 0%o has more than permission bits", o->mode);
 	if (!o->mode)
 		o->mode = 0600;
-	return check_capacity(o);
+	return check_capacity(o, engine);
 }
 
 static int check_flags(unsigned flags)
@@ -85,6 +89,14 @@ static int check_flags(unsigned flags)
 	return 0;
 }
 
+int semundo__open_in(const struct engine *engine, semundo_t **ret, const char *name,
+                     unsigned flags, const struct semundo_options *options)
+{
+	struct semundo_options o = *options;
+	int r = flags & SEMUNDO_CREATE ? complete_for_creation(&o, engine) : 0;
+	return r ? r : engine->open(ret, name, flags, options->kind, &o);
+}
+
 int semundo_open(semundo_t **ret_sem, const char *name, unsigned flags,
                  const struct semundo_options *options)
 {
@@ -95,13 +107,13 @@ int semundo_open(semundo_t **ret_sem, const char *name, unsigned flags,
 		r = check_flags(flags);
 	if (!r)
 		r = copy_options(&o, options);
-	uint32_t kind = r ? 0 : o.kind;
-	if (!r && (flags & SEMUNDO_CREATE))
-		r = complete_for_creation(&o);
 	if (r)
 		return r;
 	semundo__big_lock();
-	r = engine->open(ret_sem, name, flags, kind, &o);
+	if (engine == &semundo__auto)
+		r = semundo__auto_open(ret_sem, name, flags, &o);
+	else
+		r = semundo__open_in(engine, ret_sem, name, flags, &o);
 	semundo__big_unlock();
 	return r;
 }
@@ -111,7 +123,7 @@ int semundo_anonymous(semundo_t **ret_sem, const struct semundo_options *options
 	struct semundo_options o;
 	int r = copy_options(&o, options);
 	if (!r)
-		r = complete_for_creation(&o);
+		r = complete_for_creation(&o, &semundo__native);
 	if (r)
 		return r;
 	semundo__big_lock();
@@ -225,7 +237,7 @@ int semundo_acquire_until(semundo_t *sem, unsigned n, const struct timespec *dea
 	return r >= 0 ? r : acquire_slowly(sem, n, &how);
 }
 
-static int how_of(const struct semundo_wait *wait, struct wait_how *ret)
+int semundo__how_of(const struct semundo_wait *wait, struct wait_how *ret)
 {
 	struct semundo_wait w = SEMUNDO_WAIT_INIT;
 	if (wait && wait->size < offsetof(struct semundo_wait, deadline))
@@ -242,7 +254,7 @@ static int how_of(const struct semundo_wait *wait, struct wait_how *ret)
 int semundo_acquire_with(semundo_t *sem, unsigned n, const struct semundo_wait *wait)
 {
 	struct wait_how how;
-	int r = how_of(wait, &how);
+	int r = semundo__how_of(wait, &how);
 	if (r)
 		return r;
 	r = sem->ops->try_acquire(sem, n);
@@ -259,7 +271,7 @@ int semundo_release(semundo_t *sem, unsigned n)
 int semundo_wait_idle(semundo_t *sem, const struct semundo_wait *wait)
 {
 	struct wait_how how;
-	int r = how_of(wait, &how);
+	int r = semundo__how_of(wait, &how);
 	return r ? r : sem->ops->wait_idle(sem, &how);
 }
 
@@ -312,7 +324,7 @@ int semundo_recover(semundo_t *sem)
 
 int semundo_list(const char *dir, int (*visit)(const char *name, void *arg), void *arg)
 {
-	return semundo__native.list(dir, visit, arg);
+	return semundo__list_all(dir, visit, arg);
 }
 
 int semundo_directory(char **ret_dir)

@@ -15,6 +15,10 @@ struct semundo__test {
 	int no_futex_waitv;   /* as on a kernel before 5.16 */
 	int no_alarm;         /* never arm the alarm mutex: polling only */
 	int no_spin;          /* sleep at once */
+	int no_semtimedop;    /* System V waits as where there is no semtimedop(2) */
+	int no_clockwait;     /* POSIX waits as where there is no sem_clockwait(3) */
+	int no_file_locks;    /* as on a kernel without F_OFD_SETLK: no native engine */
+	int no_sysv;          /* as on a kernel without System V semaphores */
 	int refuse_filesystem;/* as if the directory were on a network filesystem */
 	uint32_t max_slots;   /* 0, or a smaller limit of attached processes */
 	uint64_t resize_patience; /* 0, or ns to wait for a resize of another process */
@@ -34,6 +38,12 @@ extern struct semundo__test semundo__test;
  *   recover:given-back recover:woken recover:freed
  *   section:drain                                 deferred releases are done
  *   resize:claimed detach:empty create:written create:linked grow:allocated
+ *   sysv:file sysv:drafted sysv:made sysv:filled sysv:attached sysv:written
+ *   sysv:linked sysv:replaced                     a System V semaphore is created
+ *   sysv:retired sysv:unlinked sysv:last          its name goes, it goes
+ *   sysv:acquired sysv:released                   between the call and our own count
+ *   together:taken together:back                  several are acquired at once
+ *   posix:create
  * It may be called in any thread; it may kill or stop the process.
  */
 extern void (*semundo__test_point)(const char *where);

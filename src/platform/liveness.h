@@ -20,6 +20,9 @@ int semundo__truth_lock(int fd, uint64_t offset);
  * through a description that holds a lock itself. */
 int semundo__truth_probe(int fd, uint64_t offset);
 
+/* Whether the system has such locks: 0, or -ENOTSUP. */
+int semundo__truth_possible(const char *directory);
+
 /*
  * Maps length bytes at a page-aligned offset, writable and shared, in a way
  * that keeps fd's open file description alive until this process (its memory)

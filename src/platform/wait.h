@@ -53,7 +53,8 @@ int semundo__wake_private(const uint32_t *word, int count);
 /* Whether another processor can change a word while this one looks at it. */
 bool semundo__can_spin(void);
 
-/* Gives the processor away for about so long. */
-void semundo__pause(uint64_t nanoseconds);
+/* Gives the processor away for about so long: 0, or -EINTR when a signal handler
+ * ended it earlier. */
+int semundo__pause(uint64_t nanoseconds);
 
 #endif

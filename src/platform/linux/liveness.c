@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "test_hooks.h"
+
 static int ofd_lock(int fd, int command, short type, uint64_t offset, struct flock *ret)
 {
 	*ret = (struct flock){ .l_type = type,
@@ -38,6 +40,18 @@ int semundo__truth_probe(int fd, uint64_t offset)
 	/* A read lock is what we ask for: others' read locks do not count. */
 	int r = ofd_lock(fd, F_OFD_GETLK, F_RDLCK, offset, &lock);
 	return r < 0 ? r : lock.l_type != F_UNLCK;
+}
+
+int semundo__truth_possible(const char *directory)
+{
+	struct flock lock;
+	int fd = TEST_SWITCH(no_file_locks) ? -1 : open(directory, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return TEST_SWITCH(no_file_locks) ? -ENOTSUP : -errno;
+	/* An old or other kernel does not know the command. */
+	int r = ofd_lock(fd, F_OFD_GETLK, F_RDLCK, 0, &lock);
+	close(fd);
+	return r == -EINVAL || r == -ENOSYS ? -ENOTSUP : 0;
 }
 
 int semundo__truth_keep(void **ret_map, int fd, uint64_t offset, size_t length)

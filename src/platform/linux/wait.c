@@ -154,8 +154,8 @@ bool semundo__can_spin(void)
 	return load_relaxed(&known) == 1;
 }
 
-void semundo__pause(uint64_t nanoseconds)
+int semundo__pause(uint64_t nanoseconds)
 {
 	struct timespec ts = timespec_of(nanoseconds);
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+	return -clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
 }
