@@ -14,7 +14,8 @@
 /* Every exit status of the command; main.c prints this table with --help. */
 enum status {
 	STATUS_OK = 0,
-	STATUS_BUSY = 1,         /* --nonblock or --wait ran out; -E changes it */
+	STATUS_BUSY = 1,         /* --nonblock or --wait ran out; -E changes it. doctor:
+	                            found something */
 	STATUS_USAGE = 64,       /* EX_USAGE */
 	STATUS_DATA = 65,        /* EX_DATAERR */
 	STATUS_NO_INPUT = 66,    /* EX_NOINPUT */
@@ -128,6 +129,6 @@ int open_or_create(semundo_t **ret, struct semundo_info *ret_info, const char *n
                    const struct semundo_options *options, unsigned flags);
 
 extern const struct verb verb_run, verb_acquire, verb_release, verb_create, verb_value, verb_ls,
-	verb_show, verb_rm, verb_resize, verb_wait, verb_recover;
+	verb_show, verb_rm, verb_resize, verb_wait, verb_recover, verb_gc, verb_doctor;
 
 #endif

@@ -7,14 +7,14 @@
 
 static const struct verb *const verbs[] = {
 	&verb_run, &verb_acquire, &verb_release, &verb_create, &verb_value, &verb_ls,
-	&verb_show, &verb_rm, &verb_resize, &verb_wait, &verb_recover,
+	&verb_show, &verb_rm, &verb_resize, &verb_wait, &verb_recover, &verb_gc, &verb_doctor,
 };
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
 static const char exit_statuses[] =
 	"Exit status:\n"
 	"    0  success; `run` passes its command's status on\n"
-	"    1  busy: --nonblock, or --wait ran out (-E changes it)\n"
+	"    1  busy: --nonblock, or --wait ran out (-E changes it); `doctor`: a warning\n"
 	"   64  wrong usage: an option, a name, a number\n"
 	"   65  the semaphore is of another kind or capacity, or its file is damaged\n"
 	"   66  no such semaphore, directory or process\n"

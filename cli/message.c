@@ -62,8 +62,10 @@ int status_of(int result)
 	case ENOEXEC:
 	case ELOOP:
 	case ENOTSUP:
+	case ENXIO:
 		return STATUS_DATA;
 	case ENOENT:
+	case EIDRM:
 	case ENOTDIR:
 	case ESRCH:
 		return STATUS_NO_INPUT;

@@ -62,11 +62,18 @@ static int prepare_hold(semundo_t *sem, char **arguments)
 	join_words(text, sizeof(text), arguments);
 	if (!given.close) {
 		r = semundo_hold_descriptor(sem, &fd);
+		if (r == -ENOTSUP)
+			return fail(status_of(r),
+			            "%s, so the command cannot go on holding it if semundo is killed; "
+			            "with --close (-o) it is held by semundo alone",
+			            semundo_error());
 		if (!r && fcntl(fd, F_SETFD, 0) < 0)
 			return fail(STATUS_OS, "cannot prepare a descriptor: %s", strerror(errno));
 	}
 	if (!r)
 		r = semundo_describe(sem, 0, text);
+	if (r == -ENOTSUP && given.close)
+		r = 0; /* an engine that shows nobody */
 	return r ? fail_library(r) : STATUS_OK;
 }
 
@@ -105,6 +112,8 @@ static void tell_of_death(semundo_t *sem)
 	if (semundo_deaths(sem, &death, 1) == 1)
 		note("a holder died: process %d, with %u unit%s; what it worked on may be half done",
 		     (int)death.pid, death.units, death.units == 1 ? "" : "s");
+	else
+		note("a holder died; what it worked on may be half done");
 }
 
 static int set_environment(const char *name, bool recovered)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <inttypes.h>
 #include <libsmartcols.h>
 #include <locale.h>
@@ -33,7 +34,10 @@ static void print_deaths(const struct semundo_info *info, const struct semundo_d
                          int count)
 {
 	char when[TIME_SIZE];
-	printf("%-10s%" PRIu64, "died", info->deaths);
+	if (count < 0)
+		printf("%-10snot known to this engine", "died");
+	else
+		printf("%-10s%" PRIu64, "died", info->deaths);
 	if (count > 0) {
 		date(deaths[0].when, when, sizeof(when));
 		printf(" (the last: process %d with %u, %s)", (int)deaths[0].pid, deaths[0].units,
@@ -47,6 +51,7 @@ static void print_facts(const struct semundo_info *info, const struct semundo_de
 {
 	char text[TIME_SIZE];
 	print_fact("name", info->name);
+	print_fact("engine", info->engine);
 	printf("%-10s%s\n", "kind", kind_name(info->kind));
 	printf("%-10s%u\n%-10s%" PRId64 "\n", "capacity", info->capacity, "value", info->value);
 	printf("%-10s%" PRIu64 "\n%-10s%u\n", "held", info->held, "waiters", info->waiters);
@@ -156,29 +161,42 @@ static int print_all_json(const struct semundo_info *info, const struct semundo_
                           const struct semundo_death *deaths, int count)
 {
 	json_t *json = json_facts(info);
-	if (json && (json_object_set_new(json, "peers", json_peers(first)) ||
-	             json_object_set_new(json, "deaths", json_deaths(deaths, count)))) {
+	bool known = count >= 0;
+	if (json &&
+	    (json_object_set_new(json, "peers", known ? json_peers(first) : json_null()) ||
+	     json_object_set_new(json, "deaths", known ? json_deaths(deaths, count) : json_null()))) {
 		json_decref(json);
 		json = NULL;
 	}
 	return print_json(json);
 }
 
+/* What an engine does not know is said, and null in JSON. */
+static int get_peers(semundo_t *sem, struct semundo_peer **ret, bool *ret_known)
+{
+	int r = semundo_peers(sem, ret);
+	*ret_known = r != -ENOTSUP;
+	return *ret_known ? r : 0;
+}
+
 static int print_all(semundo_t *sem)
 {
+	bool known;
 	struct semundo_info info = { .size = sizeof(info) };
 	struct semundo_death deaths[DEATHS_MAX];
 	struct semundo_peer *first = NULL;
 	int r = semundo_info(sem, &info);
 	if (!r)
-		r = semundo_peers(sem, &first);
+		r = get_peers(sem, &first, &known);
 	if (r)
 		return fail_library(r);
-	int status = STATUS_OK, count = semundo_deaths(sem, deaths, DEATHS_MAX);
+	int status = STATUS_OK, count = known ? semundo_deaths(sem, deaths, DEATHS_MAX) : -1;
 	if (given.json) {
 		status = print_all_json(&info, first, deaths, count);
 	} else {
 		print_facts(&info, deaths, count);
+		if (!known)
+			printf("%-10snot known to this engine\n", "holders");
 		status = print_peers(first);
 	}
 	semundo_peers_free(first);

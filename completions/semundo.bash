@@ -30,7 +30,7 @@ _semundo_operand() {
 	for ((i = 2; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-k | -c | -n | -w | -E | -m | -o | --kind | --capacity | --units | --wait | \
-			--conflict-exit-code | --mode | --value | --for | --output)
+			--conflict-exit-code | --mode | --value | --for | --output | --root | --uid)
 			[[ ${COMP_WORDS[1]} == run && ${COMP_WORDS[i]} == -o ]] ||
 				[[ ${COMP_WORDS[1]} == ls && ${COMP_WORDS[i]} == -n ]] || ((i++))
 			[[ ${COMP_WORDS[i]} == '=' ]] && ((i++))
@@ -72,7 +72,7 @@ _semundo() {
 	fi
 	if [[ $current == -* ]]; then
 		_semundo_reply "$current" < <(_semundo_options "$program" "$verb")
-	elif [[ $verb != ls ]] && { ((operand == 0)) || [[ $verb == @(rm|recover) ]]; }; then
+	elif [[ $verb != @(ls|gc|doctor) ]] && { ((operand == 0)) || [[ $verb == @(rm|recover) ]]; }; then
 		_semundo_reply "$current" < <(_semundo_names "$program")
 	fi
 }
