@@ -13,6 +13,7 @@
 
 #define SLICE_FIRST (50 * NSEC_PER_USEC)
 #define SLICE_MAX (10 * NSEC_PER_MSEC)
+#define RELEASE_MAX 65535u /* posts, which are done one by one */
 #define FAR (NEVER / 4) /* a wait until then is one without limit that a signal ends */
 
 static int try_once(const struct posix_sem *sem)
@@ -103,6 +104,9 @@ static int try_acquire(semundo_t *base, unsigned n)
 static int release(semundo_t *base, unsigned n)
 {
 	int value, r = 0;
+	if (n > RELEASE_MAX)
+		return semundo__fail_static(-EINVAL, "cannot release so many units of '%s': they are "
+		                                     "posted one by one, at most 65535", base);
 	if (n > 1 && semundo__posix_value(posix(base)->sem, &value) == 0 && value > 0 &&
 	    n > (unsigned)INT_MAX - (unsigned)value)
 		r = -EOVERFLOW;

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 VERBS = ["run", "acquire", "release", "create", "value", "ls", "show", "rm", "resize", "wait",
-         "recover"]
+         "recover", "gc", "doctor"]
 
 
 def test_help_lists_the_verbs(cli):

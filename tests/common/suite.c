@@ -27,10 +27,32 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return 0;
 }
 
+/* System V sets do not go with the files that lead to them. */
+static int unlink_one(const char *name, void *dir)
+{
+	semundo_unlink(name, dir);
+	return 0;
+}
+
+static int remove_sets(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	char dir[PATH_MAX];
+	(void)st;
+	(void)ftw;
+	snprintf(dir, sizeof(dir), "%s", path);
+	if (type == FTW_D) {
+		semundo_list(dir, unlink_one, dir);
+		semundo_gc(dir, 0, NULL, NULL);
+	}
+	return 0;
+}
+
 static void remove_top(void)
 {
-	if (getpid() == top_owner)
-		nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	if (getpid() != top_owner)
+		return;
+	nftw(top, remove_sets, 16, FTW_PHYS);
+	nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 static void on_end(int number)
@@ -54,9 +76,13 @@ static void make_top(void)
 	signal(SIGHUP, on_end);
 }
 
+void (*suite_before_each)(void);
+
 static void fresh_directory(void)
 {
 	char path[PATH_MAX];
+	if (suite_before_each)
+		suite_before_each();
 	snprintf(path, sizeof(path), "%s/XXXXXX", top);
 	ck_assert_ptr_nonnull(mkdtemp(path));
 	setenv("SEMUNDO_DIR", path, 1);

@@ -20,6 +20,9 @@
 /* A case in which each test has an empty SEMUNDO_DIR of its own. */
 TCase *suite_case(Suite *suite, const char *name);
 
+/* Called before each test of such a case, where it is set. */
+extern void (*suite_before_each)(void);
+
 /* Says that a test cannot run on this machine, and why. */
 void suite_skip(const char *test, const char *why);
 

@@ -240,7 +240,7 @@ END_TEST
 void add_cancel(Suite *suite)
 {
 	TCase *t = suite_case(suite, "cancel");
-	if (!can(ENGINE_PEERS | ENGINE_PERMITS)) {
+	if (!can(SEMUNDO_CAP_PEERS | SEMUNDO_CAP_PERMITS)) {
 		suite_skip("cancel", "this engine cannot show who waits");
 		return;
 	}

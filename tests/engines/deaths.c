@@ -29,7 +29,7 @@ static semundo_t *bereaved(int kind, pid_t *ret_pid)
 static void check_told_once(semundo_t *sem, pid_t pid, unsigned units)
 {
 	struct semundo_death death[2];
-	if (!can(ENGINE_PEERS))
+	if (!can(SEMUNDO_CAP_PEERS))
 		return; /* it knows that somebody died, but not who */
 	must_be(semundo_deaths(sem, death, 2), 1);
 	ck_assert_int_eq(death[0].pid, pid);
@@ -141,7 +141,7 @@ START_TEST(who_held_nothing_is_not_mourned)
 	worker_must(w, semundo_release, 1);
 	worker_kill(w);
 	must_be(semundo_acquire(sem, units_of(_i)), 0);
-	must_be(semundo_deaths(sem, &death, 1), 0);
+	must_be(semundo_deaths(sem, &death, 1), can(SEMUNDO_CAP_PEERS) ? 0 : -ENOTSUP);
 	must(semundo_close(sem));
 }
 END_TEST
@@ -258,7 +258,7 @@ START_TEST(the_latest_eight_deaths_are_kept)
 		must_be(semundo_acquire(sem, 20), 1);
 		must(semundo_release(sem, 20));
 	}
-	if (!can(ENGINE_PEERS)) {
+	if (!can(SEMUNDO_CAP_PEERS)) {
 		must(semundo_close(sem));
 		return;
 	}
@@ -319,9 +319,10 @@ START_TEST(a_signal_that_was_sent_stays_sent)
 	worker_kill(taker);
 	must_be(semundo_recover(sem), 0);
 	ck_assert_int_eq((int)value_of(sem), 4);
-	must_be(semundo_acquire(sem, 4), 0);
+	for (int i = 0; i < 4; i++)
+		must_be(semundo_acquire(sem, 1), 0);
 	must_fail(semundo_try_acquire(sem, 1), EAGAIN, "'s'");
-	must_be(semundo_deaths(sem, &death, 1), 0);
+	must_be(semundo_deaths(sem, &death, 1), can(SEMUNDO_CAP_PEERS) ? 0 : -ENOTSUP);
 	must(semundo_close(sem));
 }
 END_TEST

@@ -11,13 +11,17 @@
 #include "../common/worker.h"
 
 struct engine_facts {
-	const char *name;           /* prefix of names */
-	unsigned caps;              /* ENGINE_... that it must have, no others */
+	const char *name;           /* what the program is called with */
+	const char *prefix;         /* of names, and the engine's name in info */
+	unsigned caps;              /* SEMUNDO_CAP_... that it must have, no others */
 	const struct engine *engine;
+	int *switched;              /* of semundo__test, to be 1; or null */
 };
 
 extern const struct engine_facts *the;
 bool can(unsigned caps);
+/* The largest capacity, or value, of that kind. */
+unsigned most_of(int kind);
 /* The capability without which there is no such kind. */
 unsigned cap_of(int kind);
 

@@ -97,7 +97,7 @@ START_TEST(an_observer_sees_and_changes_nothing)
 	ck_assert_uint_eq(info_of(o).kind, (unsigned)_i);
 	must(semundo_held(o, &units));
 	ck_assert_uint_eq(units, 0);
-	if (can(ENGINE_PEERS)) {
+	if (can(SEMUNDO_CAP_PEERS)) {
 		must(semundo_peers(o, &first));
 		semundo_peers_free(first);
 	}
@@ -203,8 +203,10 @@ START_TEST(another_directory_is_another_place)
 {
 	char dir[4096];
 	semundo_t *here = make("s", _i, 1), *there;
-	if (!here)
+	if (!here || the->engine == &semundo__posix) {
+		semundo_close(here); /* its names are in one place, whatever the directory */
 		return;
+	}
 	strcpy(dir, in_dir("other"));
 	ck_assert_int_eq(mkdir(dir, 0700), 0);
 	struct semundo_options options = with_units(_i, 1);

@@ -21,14 +21,16 @@ START_TEST(info_says_what_it_is)
 	if (!sem)
 		return;
 	struct semundo_info info = info_of(sem);
-	unsigned capacity = _i == SEMUNDO_LOCK ? 1 : _i == SEMUNDO_PERMITS ? 4 : SEMUNDO_SIGNAL_MAX;
+	unsigned capacity = _i == SEMUNDO_PERMITS ? 4 : most_of(_i);
 	ck_assert_uint_eq(info.size, sizeof(info));
 	ck_assert_str_eq(info.name, "s");
-	ck_assert_str_eq(info.engine, the->name);
+	ck_assert_str_eq(info.engine, the->prefix);
 	ck_assert_uint_eq(info.kind, (unsigned)_i);
 	ck_assert_uint_eq(info.capacity, capacity);
 	ck_assert_int_eq((int)info.value, _i == SEMUNDO_LOCK ? 1 : 4);
-	ck_assert_uint_eq(info.held + info.peers + info.waiters + info.dead, 0);
+	ck_assert_uint_eq(info.held + info.waiters + info.dead, 0);
+	/* Who has it open counts where the engine cannot tell them apart. */
+	ck_assert_uint_le(info.peers, can(SEMUNDO_CAP_PEERS) ? 0 : 1);
 	ck_assert_uint_eq(info.recovered + info.deaths, 0);
 	ck_assert_uint_eq(info.mode, 0600);
 	ck_assert_uint_eq(info.uid, geteuid());
@@ -61,7 +63,7 @@ END_TEST
 START_TEST(info_counts_holders_waiters_and_dead)
 {
 	semundo_t *sem = make("s", SEMUNDO_PERMITS, 3);
-	if (!sem || !can(ENGINE_PEERS)) {
+	if (!sem || !can(SEMUNDO_CAP_PEERS)) {
 		semundo_close(sem);
 		return;
 	}
@@ -126,7 +128,7 @@ START_TEST(peers_are_who_and_what)
 	semundo_t *sem = make("s", SEMUNDO_PERMITS, 3);
 	struct semundo_peer *none = NULL;
 	struct stat st;
-	if (!sem || !can(ENGINE_PEERS)) {
+	if (!sem || !can(SEMUNDO_CAP_PEERS)) {
 		if (sem)
 			must_fail(semundo_peers(sem, &none), ENOTSUP, "'s'");
 		semundo_close(sem);
@@ -180,7 +182,7 @@ START_TEST(the_owner_of_a_lock_is_seen)
 {
 	struct worker *w = worker_open(named("s"));
 	semundo_t *sem = make("s", SEMUNDO_LOCK, 1);
-	if (!sem || !can(ENGINE_PEERS)) {
+	if (!sem || !can(SEMUNDO_CAP_PEERS)) {
 		semundo_close(sem);
 		return;
 	}
@@ -201,7 +203,8 @@ END_TEST
 static int collect(const char *name, void *arg)
 {
 	char *text = arg;
-	if (strcmp(name, "stop") == 0)
+	size_t length = strlen(name);
+	if (length >= 4 && strcmp(name + length - 4, "stop") == 0)
 		return 77;
 	ck_assert_uint_lt(strlen(text) + strlen(name) + 2, 128);
 	strcat(text, name);
@@ -215,6 +218,8 @@ START_TEST(names_are_listed)
 	semundo_t *sem = make("one", SEMUNDO_SIGNAL, 1), *two;
 	if (!sem)
 		return;
+	if (the->engine == &semundo__posix)
+		setenv("SEMUNDO_DIR", "/dev/shm", 1); /* whatever the directory was */
 	must(semundo_list(NULL, collect, names));
 	ck_assert_ptr_nonnull(strstr(names, "one;"));
 	ck_assert_ptr_null(strstr(names, "two;"));

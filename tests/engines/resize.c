@@ -10,7 +10,7 @@
 static semundo_t *resizable(unsigned units)
 {
 	semundo_t *sem = make("s", SEMUNDO_PERMITS, units);
-	if (!sem || can(ENGINE_RESIZE))
+	if (!sem || can(SEMUNDO_CAP_RESIZE))
 		return sem;
 	must_fail(semundo_resize(sem, units + 1), ENOTSUP, "'s'");
 	ck_assert_int_eq((int)value_of(sem), (int)units);

@@ -59,7 +59,7 @@ END_TEST
 START_TEST(the_default_is_one_permit_for_its_maker)
 {
 	semundo_t *sem;
-	if (!can(ENGINE_PERMITS))
+	if (!can(SEMUNDO_CAP_PERMITS))
 		return;
 	must(semundo_open(&sem, named("s"), CREATE, NULL));
 	struct semundo_info info = info_of(sem);
@@ -76,7 +76,7 @@ START_TEST(shorter_options_are_understood)
 {
 	struct semundo_options o = with_units(SEMUNDO_PERMITS, 3);
 	semundo_t *sem;
-	if (!can(ENGINE_PERMITS))
+	if (!can(SEMUNDO_CAP_PERMITS))
 		return;
 	o.size = offsetof(struct semundo_options, value);
 	o.value = 77;
@@ -109,9 +109,13 @@ START_TEST(first_values_are_as_asked)
 {
 	struct semundo_options o = with_units(SEMUNDO_SIGNAL, 7);
 	semundo_t *sem;
-	if (!can(ENGINE_SIGNAL))
+	if (!can(SEMUNDO_CAP_SIGNAL))
 		return;
 	o.capacity = 9;
+	if (!can(SEMUNDO_CAP_MAXIMUM)) {
+		must_fail(semundo_open(&sem, named("s"), CREATE, &o), ENOTSUP, "'s'");
+		return;
+	}
 	must(semundo_open(&sem, named("s"), CREATE, &o));
 	ck_assert_int_eq((int)value_of(sem), 7);
 	must(semundo_release(sem, 2));
@@ -149,7 +153,7 @@ static semundo_t *nameless(int kind, unsigned units)
 {
 	struct semundo_options o = with_units(kind, units);
 	semundo_t *sem = NULL;
-	if (strcmp(the->name, "native") != 0 || !can(ENGINE_ANONYMOUS | cap_of(kind)))
+	if (strcmp(the->name, "native") != 0 || !can(SEMUNDO_CAP_ANONYMOUS | cap_of(kind)))
 		return NULL; /* without a name there is no prefix: it is native */
 	must(semundo_anonymous(&sem, &o));
 	return sem;
@@ -225,7 +229,7 @@ START_TEST(a_named_one_has_a_descriptor_while_it_has_its_name)
 	int fd = -1;
 	if (!sem)
 		return;
-	if (!can(ENGINE_ANONYMOUS)) {
+	if (!can(SEMUNDO_CAP_ANONYMOUS)) {
 		must_fail(semundo_descriptor(sem, &fd), ENOTSUP, "'s'");
 		must(semundo_close(sem));
 		return;

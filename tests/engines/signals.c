@@ -293,7 +293,7 @@ END_TEST
 void add_signals(Suite *suite)
 {
 	TCase *t = suite_case(suite, "signals");
-	if (!can(ENGINE_PERMITS) || strcmp(the->name, "native") != 0) {
+	if (!can(SEMUNDO_CAP_PERMITS) || strcmp(the->name, "native") != 0) {
 		suite_skip("signals", "no crash points in this engine");
 		return;
 	}

@@ -96,23 +96,24 @@ END_TEST
 /* ---- the register ---- */
 
 #define SEMS 500
-static struct native_sem sems[SEMS];
+static semundo_t sems[SEMS];
 
-/* Some share the inode, or the device, or both. */
+/* Some share the inode, or the device, or both, or only differ in their engine. */
 static void register_all(void)
 {
 	for (unsigned i = 0; i < SEMS; i++) {
-		sems[i].device = i / 2 % 5;
+		sems[i].engine = i / 2 % 5 < 4 ? &semundo__native : &semundo__sysv;
+		sems[i].device = i / 2 % 5 % 4;
 		sems[i].inode = i / 10 * 7 % 1001;
 		sems[i].read_only = i % 2;
-		snprintf(sems[i].base.name, sizeof(sems[i].base.name), "s%u", i);
+		snprintf(sems[i].name, sizeof(sems[i].name), "s%u", i);
 		ck_assert_int_eq(semundo__registry_add(&sems[i]), 0);
 	}
 }
 
-static struct native_sem *find(const struct native_sem *like)
+static semundo_t *find(const semundo_t *like)
 {
-	return semundo__registry_find(like->device, like->inode, like->read_only);
+	return semundo__registry_find(like->engine, like->device, like->inode, like->read_only);
 }
 
 START_TEST(each_is_found)
@@ -120,9 +121,9 @@ START_TEST(each_is_found)
 	register_all();
 	for (unsigned i = 0; i < SEMS; i++)
 		ck_assert_ptr_eq(find(&sems[i]), &sems[i]);
-	ck_assert_ptr_null(semundo__registry_find(9, 0, false));
-	ck_assert_ptr_null(semundo__registry_find(0, 1002, false));
-	ck_assert_ptr_null(semundo__registry_find(UINT64_MAX, UINT64_MAX, true));
+	ck_assert_ptr_null(semundo__registry_find(&semundo__native, 9, 0, false));
+	ck_assert_ptr_null(semundo__registry_find(&semundo__native, 0, 1002, false));
+	ck_assert_ptr_null(semundo__registry_find(&semundo__native, UINT64_MAX, UINT64_MAX, true));
 }
 END_TEST
 
@@ -137,7 +138,7 @@ START_TEST(the_removed_is_not_found)
 	for (unsigned i = 0; i < SEMS; i++) {
 		bool is_there = i % 3 != 0 && i != SEMS - 1;
 		ck_assert_ptr_eq(find(&sems[i]), is_there ? &sems[i] : NULL);
-		ck_assert_int_eq(semundo__known_name(&sems[i].base, name, sizeof(name)), is_there);
+		ck_assert_int_eq(semundo__known_name(&sems[i], name, sizeof(name)), is_there);
 		snprintf(wanted, sizeof(wanted), "s%u", i);
 		if (is_there)
 			ck_assert_str_eq(name, wanted);
