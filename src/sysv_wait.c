@@ -117,14 +117,30 @@ static uint64_t next_slice(struct waiter *w)
 	return slice;
 }
 
+/* Whether a try would be in vain for sure: a look costs less than a try. */
+static bool is_short(const struct waiter *w)
+{
+	unsigned need = w->n ? w->n : w->sem->capacity;
+	int value = semundo__sysv_count(w->sem, GETVAL, w->sem->raw ? w->sem->number : SYSV_VALUE);
+	return !w->all && value >= 0 && (unsigned)value < need;
+}
+
 /* Tries, and sleeps a little if that is in vain. */
 static int poll_once(struct waiter *w, uint64_t left)
 {
-	int r = operate(w, IPC_NOWAIT, NEVER);
-	if (r != -EAGAIN || lost_changed(w))
-		return r;
+	if (!is_short(w)) {
+		int r = operate(w, IPC_NOWAIT, NEVER);
+		if (r != -EAGAIN || lost_changed(w))
+			return r;
+	}
 	uint64_t slice = next_slice(w);
 	return semundo__pause(slice < left ? slice : left) == -EINTR ? -EINTR : -EAGAIN;
+}
+
+/* A wait without any limit sleeps in the kernel everywhere. */
+static bool polls(const struct waiter *w, uint64_t left)
+{
+	return !semundo__sysv_can_time() && (left != NEVER || w->how->cancel);
 }
 
 /* One sleep of at most `left` ns. */
@@ -132,7 +148,7 @@ static int sleep_once(struct waiter *w, uint64_t left)
 {
 	if (left == NEVER && !w->how->cancel)
 		return operate(w, 0, NEVER);
-	if (!semundo__sysv_can_time())
+	if (polls(w, left))
 		return poll_once(w, left);
 	uint64_t slice = w->how->cancel ? next_slice(w) : NEVER;
 	return operate(w, 0, slice < left ? slice : left);
@@ -161,6 +177,8 @@ static int wait_loop(struct waiter *w)
 			continue;
 		if (r != -EAGAIN && r != -ERANGE)
 			return r;
+		if (r == -EAGAIN && left && polls(w, left))
+			continue; /* it has looked */
 		if (!lost_changed(w) && (r == -ERANGE || !left))
 			return r == -ERANGE ? r : -ETIMEDOUT;
 	}

@@ -62,5 +62,6 @@ int main(void)
 	add_limits(suite);
 	add_raw(suite);
 	add_lost(suite);
+	add_polling(suite);
 	return suite_run(suite);
 }

@@ -34,5 +34,6 @@ void add_creation(Suite *suite);
 void add_limits(Suite *suite);
 void add_raw(Suite *suite);
 void add_lost(Suite *suite);
+void add_polling(Suite *suite);
 
 #endif
