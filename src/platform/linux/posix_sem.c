@@ -21,8 +21,10 @@
 #define DIRECTORY "/dev/shm"
 #if defined(__GLIBC__)
 #define PREFIX "sem."
+#define HAVE_CLOCKWAIT __GLIBC_PREREQ(2, 30)
 #else
 #define PREFIX ""
+#define HAVE_CLOCKWAIT 0
 #endif
 
 const char *semundo__posix_directory(const char **ret_prefix)
@@ -99,7 +101,7 @@ int semundo__posix_set_mode(const char *name, uint32_t mode)
 
 int semundo__posix_wait(sem_t *sem, uint64_t deadline)
 {
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 30)
+#if HAVE_CLOCKWAIT
 	struct timespec ts = { (time_t)(deadline / NSEC_PER_SEC), (long)(deadline % NSEC_PER_SEC) };
 	if (TEST_SWITCH(no_clockwait))
 		return -ENOTSUP;
