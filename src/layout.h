@@ -58,7 +58,9 @@ struct sem_head {
 	uint32_t kind;
 	uint32_t max;       /* SIGNAL: its maximum */
 	uint64_t created;   /* CLOCK_REALTIME ns */
-	uint64_t unused[4];
+	uint32_t binary;    /* LOCK: 1 for one that may become a signal (native_binary.c) */
+	uint32_t unused;
+	uint64_t unused2[3];
 };
 
 struct sem_file {
@@ -82,6 +84,7 @@ _Static_assert(offsetof(struct sem_slot, waiting) == 32, "waiting");
 _Static_assert(offsetof(struct sem_slot, mourned) == 44, "mourned");
 _Static_assert(sizeof(struct sem_death) == 32, "death");
 _Static_assert(offsetof(struct sem_file, head.kind) == 16, "kind");
+_Static_assert(offsetof(struct sem_file, head.binary) == 32, "binary");
 _Static_assert(offsetof(struct sem_file, state) == 64, "state has its own line");
 _Static_assert(offsetof(struct sem_file, slots) == 80, "slots");
 _Static_assert(offsetof(struct sem_file, users) == 128, "users");
@@ -138,7 +141,8 @@ _Static_assert(sizeof(struct peer_file) == 1024 + 256 * MAX_RECORDS, "file");
  *   SIGNAL          bits 0-2 flags, 3-31 sequence, 32-63 value
  *
  * The slot: PERMITS, the lane that describes how this state came about.
- * LOCK, the owner while the value is 0; SLOT_NOBODY otherwise.
+ * LOCK, the owner while the value is 0; SLOT_NOBODY otherwise; or, in a binary
+ * one that has become a signal, SLOT_CAPACITY.
  */
 #define FLAG_WAITERS UINT64_C(1)  /* somebody sleeps, or is about to */
 #define FLAG_WAKE_ALL UINT64_C(2) /* ... who needs more than one unit */

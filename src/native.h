@@ -7,6 +7,7 @@
  *   native_attach.c   the process's slot in a semaphore; the private lock
  *   native_lane.h     the recoverable operation of PERMITS
  *   native_permits.c native_lock.c native_signal.c   the three kinds
+ *   native_binary.c   a lock until it is used as a signal
  *   native_wait.c     waiting and waking
  *   native_recover.c  undoing the dead
  *   native_look.c     info and lists
@@ -32,6 +33,7 @@ struct attachment {
 	uint32_t slot;  /* 0: not attached; set last, with release */
 	uint32_t lock;  /* the private lock: one thread at a time in the lane */
 	uint64_t owner; /* our owner word, live */
+	uint32_t pid;   /* whose slot it is, to be told from a vfork child's */
 };
 
 struct native_sem {

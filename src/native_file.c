@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "error.h"
-#include "native.h"
+#include "native_binary.h"
 #include "platform/file.h"
 #include "platform/process.h"
 #include "platform/wait.h"
@@ -91,13 +91,13 @@ static int check_stat(const struct request *q, const struct stat *st)
 
 /* ---- handles -------------------------------------------------------------------- */
 
-static const struct sem_ops *ops_of(uint32_t kind, bool read_only)
+static const struct sem_ops *ops_of(const struct sem_head *head, bool read_only)
 {
 	if (read_only)
 		return &semundo__observer_ops;
-	if (kind == SEMUNDO_LOCK)
-		return &semundo__lock_ops;
-	return kind == SEMUNDO_PERMITS ? &semundo__permits_ops : &semundo__signal_ops;
+	if (head->kind == SEMUNDO_LOCK)
+		return head->binary ? &semundo__binary_ops : &semundo__lock_ops;
+	return head->kind == SEMUNDO_PERMITS ? &semundo__permits_ops : &semundo__signal_ops;
 }
 
 static int map_file(const struct request *q, int fd, bool read_only, struct sem_file **ret)
@@ -116,7 +116,7 @@ static int map_file(const struct request *q, int fd, bool read_only, struct sem_
 }
 
 static struct native_sem *make_handle(const struct request *q, const struct stat *st,
-                                      uint32_t kind)
+                                      const struct sem_head *head)
 {
 	struct native_sem *sem = calloc(1, sizeof(*sem));
 	struct attachment *att = semundo__wiped_new();
@@ -126,9 +126,9 @@ static struct native_sem *make_handle(const struct request *q, const struct stat
 		return NULL;
 	}
 	sem->base.read_only = q->flags & SEMUNDO_OBSERVE;
-	sem->base.ops = ops_of(kind, sem->base.read_only);
+	sem->base.ops = ops_of(head, sem->base.read_only);
 	sem->base.engine = &semundo__native;
-	sem->base.kind = kind;
+	sem->base.kind = head->kind;
 	sem->base.references = 1;
 	memcpy(sem->base.name, q->name, strlen(q->name) + 1);
 	sem->att = att;
@@ -164,7 +164,7 @@ static int adopt(semundo_t **ret, int fd, const struct request *q)
 		*ret = there;
 		return 0;
 	}
-	struct native_sem *sem = make_handle(q, &st, head.kind);
+	struct native_sem *sem = make_handle(q, &st, &head);
 	if (!sem)
 		return fail_open(q, -ENOMEM, "no memory");
 	r = map_file(q, fd, read_only, &sem->file);
@@ -231,12 +231,13 @@ static int open_existing(semundo_t **ret, const struct request *q)
 
 /* ---- creating --------------------------------------------------------------------- */
 
-static void fill(struct sem_file *f, const struct semundo_options *o)
+static void fill(struct sem_file *f, const struct semundo_options *o, unsigned flags)
 {
 	f->head.magic = SEM_MAGIC;
 	f->head.version = LAYOUT_VERSION;
 	f->head.fingerprint = LAYOUT_FINGERPRINT;
 	f->head.kind = o->kind;
+	f->head.binary = (flags & OPEN_BINARY) != 0;
 	f->head.max = o->capacity;
 	f->head.created = semundo__realtime();
 	f->slots = FIRST_SLOTS;
@@ -248,12 +249,12 @@ static void fill(struct sem_file *f, const struct semundo_options *o)
 		f->slot[SLOT_CAPACITY].lane = lane_make(o->capacity, o->capacity, 0);
 }
 
-static int write_new(int fd, const struct semundo_options *o)
+static int write_new(int fd, const struct semundo_options *o, unsigned flags)
 {
 	struct sem_file *f = calloc(1, sizeof(*f));
 	if (!f)
 		return -ENOMEM;
-	fill(f, o);
+	fill(f, o, flags);
 	ssize_t n = pwrite(fd, f, FIRST_BYTES, 0);
 	int r = n == (ssize_t)FIRST_BYTES ? 0 : n < 0 ? -errno : -ENOSPC;
 	free(f);
@@ -291,7 +292,7 @@ static int create(const struct request *q, struct new_file *new)
 	                          FIRST_BYTES, q->options->mode);
 	if (r)
 		goto close_dir;
-	r = write_new(new->fd, q->options);
+	r = write_new(new->fd, q->options, q->flags);
 	POINT("create:written");
 	if (!r)
 		return 0;

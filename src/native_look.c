@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "native_binary.h"
 #include "native_lane.h"
 
 int semundo__native_value(semundo_t *base, int64_t *ret)
@@ -80,6 +81,11 @@ static void count_units(struct native_sem *sem, struct semundo_info *info)
 		info->capacity = sem->base.kind == SEMUNDO_LOCK ? 1 :
 			sem->base.kind == SEMUNDO_SIGNAL ? load_relaxed(&sem->file->head.max) :
 			semundo__permits_capacity(sem, s);
+		info->kind = sem->base.kind;
+		if (semundo__binary_is_signal(sem, s)) {
+			info->kind = SEMUNDO_SIGNAL;
+			info->capacity = (uint32_t)VALUE_MAX;
+		}
 		info->held = 0;
 		for (uint32_t slot = SLOT_FIRST; slot < slots; slot++)
 			info->held += semundo__native_held_by(sem, slot, s);
@@ -95,7 +101,6 @@ int semundo__native_info(semundo_t *base, struct semundo_info *ret)
 	uint32_t slots = semundo__native_slots(sem);
 	memcpy(info.name, base->name, sizeof(info.name));
 	snprintf(info.engine, sizeof(info.engine), "%s", base->engine->name);
-	info.kind = base->kind;
 	info.deaths = load_acquire(&sem->file->deaths);
 	info.inode = sem->base.inode;
 	info.created = sem->file->head.created;

@@ -15,6 +15,7 @@
 #include "native_lane.h"
 #include "platform/liveness.h"
 #include "platform/wait.h"
+#include "wait_how.h"
 
 #define SPIN_MAX 400u
 #define SPIN_MIN 20u
@@ -23,6 +24,8 @@
 #define SHORT_SLEEPS (5 * NSEC_PER_MSEC)  /* more only after this; shorter than a
                                              clock tick would cost a timer each time */
 #define BACKSTOP (50 * NSEC_PER_MSEC)     /* no sleep is longer */
+#define ORDERED (1 * NSEC_PER_SEC)        /* ... of who waits for a signal by priority:
+                                             each new sleep is behind its equals */
 #define POLL (10 * NSEC_PER_MSEC)         /* ... while somebody has no alarm */
 #define THOROUGH (1 * NSEC_PER_SEC)       /* then the truth about everybody */
 #define RECHECK_FIRST (50 * NSEC_PER_USEC)/* alarm rang, but still alive */
@@ -149,6 +152,8 @@ struct waiter {
 	const struct wait_goal *goal;
 	const struct wait_how *how;
 	uint64_t flags;         /* to raise */
+	uint64_t deadline;      /* monotonic, as the clocks stand */
+	int cancel_state;       /* of the thread, outside */
 	uint64_t started;
 	uint64_t next_thorough;
 	uint64_t recheck;       /* ns until an uncertain death is asked about again */
@@ -238,15 +243,18 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 /* A sleep on many words would go on after a handler with SA_RESTART. */
 static bool must_see_signals(const struct waiter *w)
 {
-	return (w->how->flags & SEMUNDO_WAIT_EINTR) && semundo__handlers_restart();
+	return (w->how->flags & SEMUNDO_WAIT_EINTR) && !(w->how->flags & WAIT_RESTARTS) &&
+	       semundo__handlers_restart();
 }
 
 static int sleep_on_state(struct waiter *w, uint32_t low, uint64_t until, bool can_watch)
 {
-	if (w->how->cancel && can_watch) {
-		struct wait_word words[2] = { { state_word(w->sem), low, false },
-			                      { &w->how->cancel->cancelled, 0, true } };
-		int r = semundo__wait_many(words, 2, until);
+	bool restarts = w->how->flags & WAIT_RESTARTS;
+	if ((w->how->cancel || restarts) && can_watch) {
+		struct wait_word words[2] = { { state_word(w->sem), low, false } };
+		if (w->how->cancel)
+			words[1] = (struct wait_word){ &w->how->cancel->cancelled, 0, true };
+		int r = semundo__wait_many(words, w->how->cancel ? 2 : 1, until);
 		if (r != -ENOSYS)
 			return r;
 	}
@@ -266,12 +274,25 @@ static int sleep_on_all(struct waiter *w, uint32_t low, uint64_t until)
 	return semundo__wait(state_word(w->sem), low, until);
 }
 
+static int sleep_until(struct waiter *w, uint32_t low, uint64_t until, bool can_watch,
+                       bool on_all)
+{
+	int r;
+	CANCELLABLY(w->how->flags, w->cancel_state,
+	            r = on_all ? sleep_on_all(w, low, until) :
+	                         sleep_on_state(w, low, until, can_watch));
+	return r;
+}
+
 /* How long to sleep at most, from what the look told. */
 static uint64_t limit_of(struct waiter *w, uint64_t now, bool can_watch)
 {
 	if (TEST_SWITCH(no_timed_wait))
-		return w->how->deadline;
+		return w->deadline;
 	uint64_t most = BACKSTOP;
+	if (w->sem->base.kind == SEMUNDO_SIGNAL && !(w->how->flags & WAIT_REALTIME) &&
+	    semundo__has_priority())
+		most = ORDERED;
 	if (w->watch.unarmed || !can_watch)
 		most = POLL;
 	if (w->watch.uncertain) {
@@ -280,7 +301,7 @@ static uint64_t limit_of(struct waiter *w, uint64_t now, bool can_watch)
 	} else {
 		w->recheck = 0;
 	}
-	return earlier(w->how->deadline, now + most);
+	return earlier(w->deadline, now + most);
 }
 
 /* Whom to watch, for a sleep on this low half. True: somebody was undone. */
@@ -321,11 +342,10 @@ static int sleep_once(struct waiter *w)
 	bool can_watch = semundo__can_wait_many() && !must_see_signals(w);
 	int r;
 	if (early && w->many && !w->watch.uncertain)
-		r = sleep_on_state(w, low, earlier(w->how->deadline, soon), can_watch);
-	else if (!can_watch || w->watch.count == 1)
-		r = sleep_on_state(w, low, limit_of(w, now, can_watch), can_watch);
+		r = sleep_until(w, low, earlier(w->deadline, soon), can_watch, false);
 	else
-		r = sleep_on_all(w, low, limit_of(w, now, can_watch));
+		r = sleep_until(w, low, limit_of(w, now, can_watch), can_watch,
+		                can_watch && w->watch.count > 1);
 	POINT("wait:woken");
 	return r;
 }
@@ -348,7 +368,8 @@ static int wait_loop(struct waiter *w)
 			return r;
 		if (is_cancelled(w))
 			return -ECANCELED;
-		if (w->how->deadline != NEVER && semundo__monotonic() >= w->how->deadline)
+		w->deadline = monotonic_deadline(w->how);
+		if (w->deadline != NEVER && semundo__monotonic() >= w->deadline)
 			return last_try(w);
 		if (sleep_once(w) == -EINTR && (w->how->flags & SEMUNDO_WAIT_EINTR)) {
 			r = w->goal->attempt(w->sem, w->goal->n);
@@ -392,6 +413,13 @@ static int try_only(struct native_sem *sem, const struct wait_goal *goal)
 	return watch.undone ? goal->attempt(sem, goal->n) : r;
 }
 
+/* Without what it waited for. */
+static void leave(void *arg)
+{
+	retire(arg);
+	pass_on(arg);
+}
+
 static int spin_and_wait(struct waiter *w)
 {
 	int r = spin(w);
@@ -400,10 +428,13 @@ static int spin_and_wait(struct waiter *w)
 	w->started = semundo__monotonic();
 	w->next_thorough = w->started + THOROUGH;
 	announce(w);
+	pthread_cleanup_push(leave, w);
 	r = wait_loop(w);
-	retire(w);
+	pthread_cleanup_pop(0);
 	if (r < 0)
-		pass_on(w);
+		leave(w);
+	else
+		retire(w);
 	return r;
 }
 
@@ -412,8 +443,10 @@ int semundo__native_wait(struct native_sem *sem, const struct wait_goal *goal,
 {
 	struct waiter w;
 	int r, cancel_state;
-	/* The thread may be asked to end (pthread_cancel), but not in here. */
+	/* The thread may be asked to end (pthread_cancel), but not in here, except
+	 * asleep where the caller says so. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	w.cancel_state = cancel_state;
 	semundo__rearm(sem->dir);
 	if (how->flags & SEMUNDO_WAIT_TRY) {
 		r = try_only(sem, goal);

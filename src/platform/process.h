@@ -28,6 +28,10 @@ void *semundo__wiped_pages(size_t bytes);
 
 size_t semundo__page_size(void);
 
+/* The file mode creation mask, read without changing it where that is
+ * possible. */
+uint32_t semundo__umask(void);
+
 /* Random bytes; 0 or a negative errno. */
 int semundo__random(void *ret, size_t bytes);
 

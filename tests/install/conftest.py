@@ -10,6 +10,7 @@ import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ["SEMUNDO_BUILD"])
+HEADERS = ["semundo.h", "semundo/semaphore.h"]
 MESON = os.environ["MESON"]
 
 
@@ -60,9 +61,12 @@ class Installation:
         wanted = self.options["b_sanitize"]
         return [] if wanted == "none" else [f"-fsanitize={wanted}"]
 
+    def headers(self):
+        return [self.dir("includedir") / name for name in HEADERS]
+
     def header_functions(self):
-        """The prototypes of the header: name -> text."""
-        text = (self.dir("includedir") / "semundo.h").read_text(encoding="utf-8")
+        """The prototypes of the headers: name -> text."""
+        text = "".join(header.read_text(encoding="utf-8") for header in self.headers())
         text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
         found = re.findall(r"^((?:const )?\w[\w ]*[ *](semundo_\w+)\([^;{]*\));", text, re.M)
         return {name: re.sub(r"\s+", " ", prototype) for prototype, name in found}

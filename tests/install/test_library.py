@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from conftest import HERE, run
+from conftest import HEADERS, HERE, run
 
 WARNINGS = ["-Wall", "-Wextra", "-pedantic", "-Werror"]
 HEADER_MODES = [("cc", "c", "c11"), ("cc", "c", "gnu11"), ("cc", "c", "c17"),
@@ -16,10 +16,11 @@ def version(installed):
     return installed.pkg_config("--modversion")[0]
 
 
+@pytest.mark.parametrize("header", HEADERS)
 @pytest.mark.parametrize("compiler, language, standard", HEADER_MODES)
-def test_header_compiles_alone(installed, compiler, language, standard):
+def test_header_compiles_alone(installed, header, compiler, language, standard):
     installed.run(compiler, "-x", language, f"-std={standard}", *WARNINGS, "-Wconversion",
-                  *installed.pkg_config("--cflags"), "-include", "semundo.h",
+                  *installed.pkg_config("--cflags"), "-include", header,
                   "-fsyntax-only", "/dev/null")
 
 
@@ -41,6 +42,22 @@ def test_program_with_static_library(installed, tmp_path, compiler, source, stan
                   "-o", program, *flags)
     assert "libsemundo" not in run("readelf", "-d", program)
     assert installed.run(program) == f"semundo {version(installed)}\n"
+
+
+def test_program_changes_by_one_include(installed, tmp_path):
+    """A plain POSIX program, its include of <semaphore.h> exchanged."""
+    text = (HERE / "posix_program.c").read_text(encoding="utf-8")
+    assert text.count("#include <semaphore.h>") == 1
+    source = tmp_path / "program.c"
+    source.write_text(text.replace("<semaphore.h>", "<semundo/semaphore.h>"), encoding="utf-8")
+    for language, compiler in (("c", "cc"), ("c++", "c++")):
+        program = tmp_path / compiler
+        installed.run(compiler, "-x", language, *WARNINGS, *installed.sanitizer(), source, "-o",
+                      program, *installed.pkg_config("--cflags", "--libs"))
+        assert installed.run(program) == "value 2, then 1\n"
+        undefined = run("nm", "-D", "--undefined-only", program)
+        assert "semundo_sem_open" in undefined and not re.search(r" sem_", undefined)
+        run("rm", installed.work / "semundo.posix-program")
 
 
 def test_exported_symbols_are_those_of_the_header(installed):

@@ -88,6 +88,36 @@ size_t semundo__page_size(void)
 	return (size_t)sysconf(_SC_PAGESIZE);
 }
 
+/* "Umask:" in /proc/self/status (Linux 4.7). Setting it to read it would be
+ * seen by other threads. */
+static int umask_from_proc(uint32_t *ret)
+{
+	char text[512];
+	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return -EIO;
+	text[n] = '\0';
+	const char *line = strstr(text, "\nUmask:");
+	if (!line)
+		return -ENOENT;
+	*ret = (uint32_t)strtoul(line + sizeof("\nUmask:") - 1, NULL, 8);
+	return 0;
+}
+
+uint32_t semundo__umask(void)
+{
+	uint32_t mask;
+	if (umask_from_proc(&mask) < 0) {
+		mask = umask(0);
+		umask(mask);
+	}
+	return mask & 0777;
+}
+
 int semundo__random(void *ret, size_t bytes)
 {
 	ssize_t n = getrandom(ret, bytes, 0);
