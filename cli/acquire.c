@@ -121,5 +121,5 @@ static int acquire(int count, char **names)
 
 const struct verb verb_acquire = {
 	"acquire", "NAME", "Acquire units for the calling shell, until it ends or releases them",
-	rows, &given, 1, 1, false, acquire,
+	rows, &given, 1, 1, 0, acquire,
 };

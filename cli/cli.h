@@ -63,7 +63,8 @@ struct verb {
 	const struct option_row *options; /* ends with a row without a name */
 	void *values;                     /* filled by the options */
 	int least, most;                  /* operands; most < 0: no limit */
-	bool command;                     /* options end at the second operand */
+	int command;                      /* the operand that is a command, where options
+	                                     end: 1 or 2; 0: none is */
 	int (*run)(int count, char **operands);
 };
 
@@ -129,6 +130,7 @@ int open_or_create(semundo_t **ret, struct semundo_info *ret_info, const char *n
                    const struct semundo_options *options, unsigned flags);
 
 extern const struct verb verb_run, verb_acquire, verb_release, verb_create, verb_value, verb_ls,
-	verb_show, verb_rm, verb_resize, verb_wait, verb_recover, verb_gc, verb_doctor;
+	verb_show, verb_rm, verb_resize, verb_wait, verb_recover, verb_gc, verb_doctor,
+	verb_preload;
 
 #endif

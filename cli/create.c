@@ -39,6 +39,6 @@ static int create(int count, char **names)
 }
 
 const struct verb verb_create = {
-	"create", "NAME", "Create a semaphore, or see that it is there", rows, &given, 1, 1, false,
+	"create", "NAME", "Create a semaphore, or see that it is there", rows, &given, 1, 1, 0,
 	create,
 };

@@ -293,5 +293,5 @@ static int ls(int count, char **operands)
 }
 
 const struct verb verb_ls = {
-	"ls", "", "List the semaphores of the directory", rows, &given, 0, 0, false, ls,
+	"ls", "", "List the semaphores of the directory", rows, &given, 0, 0, 0, ls,
 };

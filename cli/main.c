@@ -8,6 +8,7 @@
 static const struct verb *const verbs[] = {
 	&verb_run, &verb_acquire, &verb_release, &verb_create, &verb_value, &verb_ls,
 	&verb_show, &verb_rm, &verb_resize, &verb_wait, &verb_recover, &verb_gc, &verb_doctor,
+	&verb_preload,
 };
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 

@@ -210,7 +210,7 @@ static int check_count(const struct verb *verb, int count)
 {
 	if (count < verb->least)
 		return fail(STATUS_USAGE, "%s, try 'semundo %s --help'",
-		            count == 0 ? "the name of a semaphore is missing" :
+		            count == 0 && verb->command != 1 ? "the name of a semaphore is missing" :
 		            verb->command ? "the command is missing" : "an operand is missing",
 		            verb->name);
 	if (verb->most >= 0 && count > verb->most)
@@ -239,7 +239,7 @@ int parse_options(const struct verb *verb, int argc, char **argv, char ***ret_op
 	struct tables t;
 	make_tables(verb, &t);
 	opterr = 0;
-	int status = verb->command ? take_around_name(verb, argc, argv, &t) :
+	int status = verb->command == 2 ? take_around_name(verb, argc, argv, &t) :
 				     take_options(verb, argc, argv, &t);
 	if (!status)
 		status = check_count(verb, argc - optind);

@@ -27,5 +27,5 @@ static int recover(int count, char **names)
 
 const struct verb verb_recover = {
 	"recover", "NAME...", "Give back now what dead processes held, and print how many they were",
-	rows, NULL, 1, -1, false, recover,
+	rows, NULL, 1, -1, 0, recover,
 };

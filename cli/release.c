@@ -168,5 +168,5 @@ static int release(int count, char **names)
 
 const struct verb verb_release = {
 	"release", "NAME", "Give back what 'semundo acquire' holds, or add to a signal", rows,
-	&given, 1, 1, false, release,
+	&given, 1, 1, 0, release,
 };

@@ -29,5 +29,5 @@ static int resize(int count, char **operands)
 }
 
 const struct verb verb_resize = {
-	"resize", "NAME CAPACITY", "Change the capacity of permits", rows, NULL, 2, 2, false, resize,
+	"resize", "NAME CAPACITY", "Change the capacity of permits", rows, NULL, 2, 2, 0, resize,
 };

@@ -30,5 +30,5 @@ static int rm(int count, char **names)
 
 const struct verb verb_rm = {
 	"rm", "NAME...", "Remove semaphores; who uses one goes on using it", rows, &given, 1, -1,
-	false, rm,
+	0, rm,
 };

@@ -185,5 +185,5 @@ static int run(int count, char **operands)
 
 const struct verb verb_run = {
 	"run", "NAME [--] COMMAND [ARGUMENT]...", "Run a command while holding units", rows, &given,
-	2, -1, true, run,
+	2, -1, 2, run,
 };

@@ -219,5 +219,5 @@ static int show(int count, char **names)
 
 const struct verb verb_show = {
 	"show", "NAME", "Show a semaphore, who holds it and who waits for it", rows, &given, 1, 1,
-	false, show,
+	0, show,
 };

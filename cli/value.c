@@ -24,5 +24,5 @@ static int value(int count, char **names)
 }
 
 const struct verb verb_value = {
-	"value", "NAME", "Print how many units can be acquired now", rows, NULL, 1, 1, false, value,
+	"value", "NAME", "Print how many units can be acquired now", rows, NULL, 1, 1, 0, value,
 };

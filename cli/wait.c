@@ -31,5 +31,5 @@ static int wait_idle(int count, char **names)
 }
 
 const struct verb verb_wait = {
-	"wait", "NAME", "Wait until all units are back", rows, &given, 1, 1, false, wait_idle,
+	"wait", "NAME", "Wait until all units are back", rows, &given, 1, 1, 0, wait_idle,
 };

@@ -29,8 +29,9 @@ _semundo_operand() {
 	local i
 	for ((i = 2; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		-k | -c | -n | -w | -E | -m | -o | --kind | --capacity | --units | --wait | \
-			--conflict-exit-code | --mode | --value | --for | --output | --root | --uid)
+		-k | -c | -n | -w | -E | -m | -o | -u | --kind | --capacity | --units | --wait | \
+			--conflict-exit-code | --mode | --value | --for | --output | --root | \
+			--uid | --undo | --library)
 			[[ ${COMP_WORDS[1]} == run && ${COMP_WORDS[i]} == -o ]] ||
 				[[ ${COMP_WORDS[1]} == ls && ${COMP_WORDS[i]} == -n ]] || ((i++))
 			[[ ${COMP_WORDS[i]} == '=' ]] && ((i++))
@@ -57,12 +58,26 @@ _semundo() {
 		_semundo_reply "$current" < <(printf '%s\n' lock permits signal)
 		return
 		;;
+	-u | --undo)
+		_semundo_reply "$current" < <(printf '%s\n' binary none)
+		return
+		;;
+	--library)
+		return
+		;;
 	--for)
 		_semundo_reply "$current" < <(printf '%s\n' /proc/[0-9]* | sed 's:/proc/::')
 		return
 		;;
 	esac
 	operand=$(_semundo_operand)
+	if [[ $verb == preload ]] && [[ $current != -* ]]; then
+		((operand)) || mapfile -t COMPREPLY < <(compgen -c -- "$current")
+		return
+	fi
+	if [[ $verb == preload ]] && ((operand)); then
+		return
+	fi
 	if [[ $verb == run ]] && ((operand)); then
 		if ((COMP_CWORD == operand + 1)) && [[ $current != -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -c -- "$current")

@@ -46,6 +46,8 @@ def test_verbs(cli):
     (["run", "n", "--clo"], ["--close"]),
     (["run", "-k", "l"], ["lock"]),
     (["create", "--kind", ""], ["lock", "permits", "signal"]),
+    (["preload", "--undo", ""], ["binary", "none"]),
+    (["preload", "--u"], ["--undo"]),
     (["ls", "--no"], ["--noheadings"]),
 ])
 def test_options(cli, words, expected):
@@ -66,4 +68,7 @@ def test_names(cli):
 
 def test_command_after_the_name(cli):
     assert "gzip" in complete(cli, "run", "x", "gzi")
+    assert "gzip" in complete(cli, "preload", "gzi")
+    assert "gzip" in complete(cli, "preload", "-u", "none", "gzi")
+    assert complete(cli, "preload", "gzip", "--u") == []
     assert complete(cli, "run", "x", "gzip", os.path.basename("f")) == []

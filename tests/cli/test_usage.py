@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 VERBS = ["run", "acquire", "release", "create", "value", "ls", "show", "rm", "resize", "wait",
-         "recover", "gc", "doctor"]
+         "recover", "gc", "doctor", "preload"]
 
 
 def test_help_lists_the_verbs(cli):
@@ -56,6 +56,10 @@ def test_version(cli):
     (["run", "x", "--wait"], "an argument is missing after '--wait'"),
     (["run"], "the name of a semaphore is missing"),
     (["run", "x"], "the command is missing"),
+    (["preload"], "the command is missing"),
+    (["preload", "--"], "the command is missing"),
+    (["preload", "--undo=all", "true"], "--undo: 'all' is not binary or none"),
+    (["preload", "--library=a:b", "true"], "no path with a blank or a ':' in it"),
     (["run", "x", "--"], "the command is missing"),
     (["run", "x", "-n", "true"], "'true' is not a number from 1 on; not to wait is --nonblock"),
     (["run", "x", "-n", "0", "true"], "'0' is not a number"),
