@@ -2,6 +2,7 @@
 /* Opening, names, values: what is the same semaphore and what is not. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -210,6 +211,29 @@ static const char *signals_are_not_undone(void)
 	return NULL;
 }
 
+/* The parent's robust list has its alarm; the child's has not. */
+static const char *robust_mutex_in_a_child(void)
+{
+	struct semundo_options lock = SEMUNDO_OPTIONS_INIT;
+	pthread_mutexattr_t attributes;
+	pthread_mutex_t mutex;
+	semundo_t *sem;
+	int status;
+	lock.kind = SEMUNDO_LOCK;
+	CHECK(semundo_anonymous(&sem, &lock) == 0 && semundo_acquire(sem, 1) == 0);
+	pthread_mutexattr_init(&attributes);
+	pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+	CHECK(pthread_mutex_init(&mutex, &attributes) == 0);
+	pid_t pid = fork_child();
+	if (pid == 0)
+		_exit(pthread_mutex_lock(&mutex) || pthread_mutex_unlock(&mutex) ||
+		      semundo_try_acquire(sem, 1) != -EAGAIN || semundo_release(sem, 1) ||
+		      semundo_acquire(sem, 1));
+	reap(pid, &status);
+	CHECK(status == 0 && semundo_acquire(sem, 1) == 1);
+	return semundo_close(sem) ? "close" : NULL;
+}
+
 /* More open ones than a process may have descriptors. */
 static const char *many(void)
 {
@@ -241,5 +265,6 @@ const struct posix_case named_cases[] = {
 	{ "parent and child share one in memory", memory_with_a_child },
 	{ "a signal is not undone", signals_are_not_undone },
 	{ "3000 are open at once", many },
+	{ "a child of an attached process locks a robust mutex", robust_mutex_in_a_child },
 	{ NULL, NULL },
 };

@@ -56,15 +56,6 @@ static bool is_known_thread(void)
 	return has_word(words, sizeof(words) / sizeof(words[0]), semundo__thread_id());
 }
 
-/* Emulators of user space (qemu-user) have no robust lists. Some C libraries
- * tell the kernel about a thread's list at its first robust mutex only. */
-static bool will_ring(void)
-{
-	void *head = NULL;
-	size_t length;
-	return syscall(SYS_get_robust_list, 0, &head, &length) == 0 && head;
-}
-
 static int mutex_make(pthread_mutex_t *mutex)
 {
 	pthread_mutexattr_t attr;
@@ -113,8 +104,40 @@ int semundo__alarm_word_offset(void)
 	return k < 0 ? k : k - 1;
 }
 
+/*
+ * musl leaves a forked child its parent's robust list, which leads to the alarm,
+ * memory that the child does not have: the child's next robust mutex would be
+ * linked to it. The kernel has dropped the child's list, and the C library has
+ * not yet told it a new one: so it is known, and the list is emptied. (glibc
+ * does all that itself.)
+ */
+static struct robust_list_head *list_of_armed; /* the list that has the alarm */
+static pthread_t armed_thread;
+
+static struct robust_list_head *registered_list(void)
+{
+	struct robust_list_head *head = NULL;
+	size_t length;
+	return syscall(SYS_get_robust_list, 0, &head, &length) < 0 ? NULL : head;
+}
+
+static void drop_inherited_list(void)
+{
+	if (list_of_armed && pthread_equal(armed_thread, pthread_self()) && !registered_list())
+		list_of_armed->list.next = &list_of_armed->list;
+}
+
+/* Children made by a raw clone(2) run no handlers: once more before arming. */
+static void watch_forks(void)
+{
+	pthread_atfork(NULL, NULL, drop_inherited_list);
+}
+
 int semundo__alarm_arm(void *alarm)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, watch_forks);
+	drop_inherited_list();
 	int offset = semundo__alarm_word_offset();
 	if (offset < 0)
 		return offset;
@@ -125,13 +148,19 @@ int semundo__alarm_arm(void *alarm)
 	int r = mutex_make(alarm);
 	if (!r) /* it is free; but a scribbler must not make us wait */
 		r = -pthread_mutex_trylock(alarm);
-	if (!r && !will_ring()) {
+	if (r)
+		return r;
+	/* Emulators of user space (qemu-user) have no robust lists. Some C
+	 * libraries tell the kernel about one at the first robust mutex only. */
+	struct robust_list_head *list = registered_list();
+	if (!list) {
 		pthread_mutex_unlock(alarm);
-		r = -ENOTSUP;
+		return -ENOTSUP;
 	}
-	if (!r)
-		or_acq_rel(word, FUTEX_WAITERS); /* pairs with the kernel's test at death */
-	return r;
+	or_acq_rel(word, FUTEX_WAITERS); /* pairs with the kernel's test at death */
+	list_of_armed = list;
+	armed_thread = pthread_self();
+	return 0;
 }
 
 void semundo__alarm_disarm(void *alarm)
