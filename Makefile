@@ -6,9 +6,12 @@ MESON ?= $(firstword $(wildcard /usr/bin/meson) meson)
 MESON_OPTIONS ?=
 TESTS ?=
 SECONDS ?= 1800
+# Those in which the C library has a part.
+TESTS_MUSL ?= "torture: killed" "torture: killed and stopped" semaphore.h
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check everything fuzz analyze coverage bench install clean check-arm64 model model-faults
+.PHONY: help build demo check everything fuzz analyze coverage bench install clean check-arm64 \
+        check-musl model model-faults
 
 help: ## this list
 	@echo 'Targets:'
@@ -71,6 +74,11 @@ model-faults: ## show that the model finds each seeded fault
 	@scripts/install-deps build test check
 	@model/run $(abspath $(BUILD))/model/faults faults
 
+check-musl: ## the library and the tests that need only it, with musl's C library
+	@scripts/install-deps build test check
+	@MESON=$(MESON) scripts/variant musl $(BUILD)-musl $(MESON_OPTIONS)
+	@MESON=$(MESON) scripts/check $(BUILD)-musl $(TESTS_MUSL)
+
 bench: ## speed, side by side with glibc and System V
 	$(call compile,test)
 	@bench/run $(BUILD)
@@ -82,4 +90,4 @@ install: ## install under PREFIX (/usr/local), in DESTDIR
 	@if [ -z "$$DESTDIR" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
 
 clean: ## remove the build directory
-	rm -rf $(BUILD)
+	rm -rf $(BUILD) $(BUILD_MUSL)
