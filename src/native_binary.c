@@ -200,4 +200,5 @@ const struct sem_ops semundo__binary_ops = {
 	.hold_descriptor = semundo__native_hold_descriptor,
 	.describe = semundo__native_describe,
 	.destroy = semundo__native_destroy,
+	.tell_again = semundo__native_tell_again,
 };

@@ -83,6 +83,13 @@ static int native_name(char *ret, const char *name)
 		ret[n++] = (char)c;
 	}
 	ret[n] = '\0';
+	/* Files of that name are the sysv engine's. */
+	if (n >= 5 && strcmp(ret + n - 5, ".sysv") == 0) {
+		if (n + 2 > SEMUNDO_NAME_MAX)
+			return semundo__fail(-ENAMETOOLONG, "the name of a semaphore is longer than %d "
+			                                    "bytes", SEMUNDO_NAME_MAX);
+		strcpy(ret + n - 5, "%2Esysv");
+	}
 	return n ? 0 : semundo__fail(-EINVAL, "the name of a semaphore is empty");
 }
 

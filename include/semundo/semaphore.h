@@ -10,7 +10,8 @@
  * - A named semaphore is a native one of kind SIGNAL: `semundo ls` shows it, and
  *   <semundo.h> opens it too. The name "/x" is the native name "x": slashes in
  *   front are dropped; each ':', '%' and control character becomes %XX (in
- *   hexadecimal digits), so different names never meet. At most
+ *   hexadecimal digits), so does the '.' of a ".sysv" at the end: different
+ *   names never meet. At most
  *   SEMUNDO_NAME_MAX bytes then, else ENAMETOOLONG.
  * - Programs that use the C library's own <semaphore.h> have other semaphores,
  *   even where the name is the same.

@@ -82,7 +82,8 @@ static const char *open_errors(void)
 /* '/x' and the native 'x' are one; all else that could meet does not. */
 static const char *names(void)
 {
-	static const char *const all[] = { "/a:b", "/a%3Ab", "/a%3ab", "/a\nb", "/a%0Ab", "/a%b", "/a b" };
+	static const char *const all[] = { "/a:b", "/a%3Ab", "/a%3ab", "/a\nb", "/a%0Ab", "/a%b",
+		                           "/a.sysv", "/a%2Esysv", "/a b" };
 	enum { COUNT = sizeof(all) / sizeof(all[0]) };
 	sem_t *sems[COUNT];
 	semundo_t *native;
