@@ -11,7 +11,7 @@ TESTS_MUSL ?= "torture: killed" "torture: killed and stopped" semaphore.h
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo check everything fuzz analyze coverage bench install clean check-arm64 \
-        check-musl model model-faults
+        check-musl cross-macos model model-faults
 
 help: ## this list
 	@echo 'Targets:'
@@ -79,6 +79,18 @@ check-musl: ## the library and the tests that need only it, with musl's C librar
 	@MESON=$(MESON) scripts/variant musl $(BUILD)-musl $(MESON_OPTIONS)
 	@MESON=$(MESON) scripts/check $(BUILD)-musl $(TESTS_MUSL)
 
+# Linked, not run. The command is not among it: see doc/platforms.md.
+ZIG ?= zig
+cross-macos: ## the library and a program with it, for macOS, by zig (ZIG=path)
+	@if ! command -v $(ZIG) >/dev/null; then \
+		echo "cross-macos: SKIPPED, there is no $(ZIG) (say ZIG=path of a Zig compiler)"; \
+	else \
+		scripts/install-deps build && \
+		for cpu in aarch64 x86_64; do \
+			ZIG=$(ZIG) MESON=$(MESON) scripts/cross-macos $$cpu $(BUILD)-macos-$$cpu || exit; \
+		done; \
+	fi
+
 bench: ## speed, side by side with glibc and System V
 	$(call compile,test)
 	@bench/run $(BUILD)
@@ -90,4 +102,4 @@ install: ## install under PREFIX (/usr/local), in DESTDIR
 	@if [ -z "$$DESTDIR" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
 
 clean: ## remove the build directory
-	rm -rf $(BUILD) $(BUILD_MUSL)
+	rm -rf $(BUILD) $(BUILD_MUSL) $(BUILD)-macos-aarch64 $(BUILD)-macos-x86_64

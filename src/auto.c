@@ -113,7 +113,7 @@ static int with_prefix(const char *name, void *arg)
 {
 	const struct visitor *v = arg;
 	char text[SEMUNDO_NAME_MAX + 32];
-	if (v->engine == &semundo__native)
+	if (v->engine == semundo__default_engine)
 		return v->visit(name, v->arg);
 	snprintf(text, sizeof(text), "%s:%s", v->engine->name, name);
 	return v->visit(text, v->arg);

@@ -15,8 +15,6 @@
 #include "platform/process.h"
 #include "wiped.h"
 
-#define DEFAULT_DIRECTORY "/dev/shm"
-
 static struct directory *directories; /* append-only, published with release */
 
 struct directory *semundo__directories(void)
@@ -29,7 +27,7 @@ static const char *chosen(const char *dir)
 	if (dir)
 		return dir;
 	const char *env = semundo__is_privileged() ? NULL : getenv("SEMUNDO_DIR");
-	return env && *env ? env : DEFAULT_DIRECTORY;
+	return env && *env ? env : semundo__default_directory();
 }
 
 int semundo__directory_path(char **ret, const char *dir)
@@ -54,19 +52,19 @@ int semundo__directory_path(char **ret, const char *dir)
 static int check_usable(const char *path)
 {
 	uint64_t type = 0;
-	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd = semundo__open_directory(path);
 	if (fd < 0)
-		return semundo__fail(-errno, "cannot open semaphore directory '%s': %s%s", path,
-		                     strerror(errno),
-		                     errno == ENOENT ? " (create it, or set SEMUNDO_DIR)" : "");
+		return semundo__fail(fd, "cannot open semaphore directory '%s': %s%s", path,
+		                     semundo__reason(fd),
+		                     fd == -ENOENT ? " (create it, or set SEMUNDO_DIR)" : "");
 	int r = semundo__check_local(fd, &type);
 	close(fd);
 	if (r == -ENOTSUP)
 		return semundo__fail(r,
 		                     "semaphore directory '%s' is on a network or user-space "
 		                     "filesystem (type 0x%" PRIx64 "): processes could not see each "
-		                     "other's deaths; use a local one such as " DEFAULT_DIRECTORY,
-		                     path, type);
+		                     "other's deaths; use a local one such as %s",
+		                     path, type, semundo__default_directory());
 	if (r)
 		return semundo__fail(r, "cannot examine semaphore directory '%s': %s", path,
 		                     semundo__reason(r));

@@ -80,6 +80,8 @@ struct engine {
 /* All but auto; ends with null. */
 extern const struct engine *const semundo__engines[];
 extern const struct engine semundo__native, semundo__sysv, semundo__posix, semundo__auto;
+/* That of names without a prefix: native where it is. */
+extern const struct engine *const semundo__default_engine;
 
 /* Opens in that engine, as semundo_open() does after its checks: options as
  * given, not completed. Under the big lock. */

@@ -70,7 +70,7 @@ int semundo__parse_name(const char *text, const struct engine **ret_engine, cons
 	if (!text)
 		return semundo__fail(-EINVAL, "the name of the semaphore is missing");
 	const char *colon = strchr(text, ':');
-	const struct engine *engine = &semundo__native;
+	const struct engine *engine = semundo__default_engine;
 	const char *name = text;
 	if (colon) {
 		engine = find_engine(text, (size_t)(colon - text));

@@ -15,6 +15,8 @@ static int possible(const char *dir)
 	                            "them") : 0;
 }
 
+const struct engine *const semundo__default_engine = &semundo__native;
+
 const struct engine semundo__native = {
 	.name = "native",
 	.caps = SEMUNDO_CAP_LOCK | SEMUNDO_CAP_PERMITS | SEMUNDO_CAP_SIGNAL | SEMUNDO_CAP_MAXIMUM |

@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "engine.h"
+#include "platform/process.h"
 
 static void *tree;       /* by engine and file: tsearch(3) */
 static semundo_t *first; /* all, to know a handle by its address */
@@ -98,6 +99,7 @@ void semundo__big_unlock(void)
 
 static void in_child(void)
 {
+	semundo__wipe_after_fork();
 	for (semundo_t *s = first; s; s = s->next)
 		if (s->ops->forked)
 			s->ops->forked(s);

@@ -7,6 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Where semaphores live unless somebody says otherwise. */
+const char *semundo__default_directory(void);
+
+/* A descriptor of a directory, for semundo__check_local() and names in it; or
+ * a negative errno. */
+int semundo__open_directory(const char *path);
+
 /*
  * A new file of size bytes in directory dirfd, without a name, of which the
  * first `allocated` bytes have memory. ret_name (at least 64 bytes) becomes ""

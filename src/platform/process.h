@@ -26,6 +26,10 @@ bool semundo__is_privileged(void);
  * made (unless it shares the memory). Null: no memory. */
 void *semundo__wiped_pages(size_t bytes);
 
+/* In a forked child, before it uses such pages: wipes them where the system does
+ * not by itself. */
+void semundo__wipe_after_fork(void);
+
 size_t semundo__page_size(void);
 
 /* The file mode creation mask, read without changing it where that is

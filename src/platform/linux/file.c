@@ -23,6 +23,17 @@
 
 #define TEMPORARY_TRIES 16
 
+const char *semundo__default_directory(void)
+{
+	return "/dev/shm";
+}
+
+int semundo__open_directory(const char *path)
+{
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 static int temporary_name(char *ret)
 {
 	uint64_t random;

@@ -83,6 +83,11 @@ void *semundo__wiped_pages(size_t bytes)
 	return p;
 }
 
+/* The kernel does (MADV_WIPEONFORK), after a raw clone(2) too. */
+void semundo__wipe_after_fork(void)
+{
+}
+
 size_t semundo__page_size(void)
 {
 	return (size_t)sysconf(_SC_PAGESIZE);
