@@ -251,5 +251,5 @@ static int doctor(int count, char **operands)
 
 const struct verb verb_doctor = {
 	"doctor", "", "Show what engines, limits and settings there are, and what is wrong", rows,
-	&given, 0, 0, false, doctor,
+	&given, 0, 0, 0, doctor,
 };

@@ -95,5 +95,5 @@ static int gc(int count, char **operands)
 
 const struct verb verb_gc = {
 	"gc", "", "Remove what killed processes left behind and nobody uses", rows, &given, 0, 0,
-	false, gc,
+	0, gc,
 };

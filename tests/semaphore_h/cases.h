@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Cases of <semundo/semaphore.h>: each returns null, or what is wrong. */
-#ifndef POSIX_CASES_H
-#define POSIX_CASES_H
+#ifndef SEMAPHORE_H_CASES_H
+#define SEMAPHORE_H_CASES_H
 
 #include <stdbool.h>
 #include <stdint.h>
