@@ -24,8 +24,6 @@
 #define SHORT_SLEEPS (5 * NSEC_PER_MSEC)  /* more only after this; shorter than a
                                              clock tick would cost a timer each time */
 #define BACKSTOP (50 * NSEC_PER_MSEC)     /* no sleep is longer */
-#define ORDERED (1 * NSEC_PER_SEC)        /* ... of who waits for a signal by priority:
-                                             each new sleep is behind its equals */
 #define POLL (10 * NSEC_PER_MSEC)         /* ... while somebody has no alarm */
 #define THOROUGH (1 * NSEC_PER_SEC)       /* then the truth about everybody */
 #define RECHECK_FIRST (50 * NSEC_PER_USEC)/* alarm rang, but still alive */
@@ -290,9 +288,9 @@ static uint64_t limit_of(struct waiter *w, uint64_t now, bool can_watch)
 	if (TEST_SWITCH(no_timed_wait))
 		return w->deadline;
 	uint64_t most = BACKSTOP;
-	if (w->sem->base.kind == SEMUNDO_SIGNAL && !(w->how->flags & WAIT_REALTIME) &&
-	    semundo__has_priority())
-		most = ORDERED;
+	if (w->sem->base.kind == SEMUNDO_SIGNAL && (w->how->flags & WAIT_RESTARTS) &&
+	    !(w->how->flags & WAIT_REALTIME))
+		most = LONG_SLEEP;
 	if (w->watch.unarmed || !can_watch)
 		most = POLL;
 	if (w->watch.uncertain) {

@@ -15,7 +15,6 @@
 
 #define MEMORY_MAGIC UINT32_C(0x6d6d6573)
 #define WAITER_ONE (UINT64_C(1) << 32)
-#define SHARED_SLEEP (50 * NSEC_PER_MSEC) /* a poster may be killed before its wake */
 #define TRIES_MAX (1u << 20)
 
 struct memory_sem {
@@ -123,10 +122,10 @@ static void leave(void *arg)
 static uint64_t sleep_limit(const struct memory_wait *w, uint64_t deadline)
 {
 	uint64_t most = NEVER;
-	if (w->m->shared)
-		most = semundo__monotonic() + SHARED_SLEEP;
-	else if (deadline != NEVER && (w->how->flags & WAIT_REALTIME))
+	if (deadline != NEVER && (w->how->flags & WAIT_REALTIME))
 		most = semundo__monotonic() + REALTIME_SLEEP;
+	else if (w->m->shared)
+		most = semundo__monotonic() + LONG_SLEEP;
 	return most < deadline ? most : deadline;
 }
 

@@ -14,6 +14,15 @@
 /* The sleep is a cancellation point (pthread_cancel). */
 #define WAIT_CANCELS (1u << 18)
 
+/*
+ * How long the sem_ functions sleep for a signal. A handler that runs between
+ * two sleeps ends neither, and on a busy machine a thread may be between them
+ * for long; and each new sleep is behind those of the same priority. Hence few
+ * sleeps. Not without end: a poster may be killed before its wake-up call, or a
+ * waiter after it was woken.
+ */
+#define LONG_SLEEP (10 * NSEC_PER_SEC)
+
 /* Deadlines on CLOCK_REALTIME are looked at again this often. */
 #define REALTIME_SLEEP (50 * NSEC_PER_MSEC)
 

@@ -53,10 +53,6 @@ int semundo__wake_private(const uint32_t *word, int count);
 /* Whether another processor can change a word while this one looks at it. */
 bool semundo__can_spin(void);
 
-/* Whether the calling thread is scheduled by a realtime priority: those are
- * woken in the order of priority, and of sleeping where it is the same. */
-bool semundo__has_priority(void);
-
 /* Gives the processor away for about so long: 0, or -EINTR when a signal handler
  * ended it earlier. */
 int semundo__pause(uint64_t nanoseconds);

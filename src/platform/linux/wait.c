@@ -154,12 +154,6 @@ bool semundo__can_spin(void)
 	return load_relaxed(&known) == 1;
 }
 
-bool semundo__has_priority(void)
-{
-	long policy = syscall(SYS_sched_getscheduler, 0) & ~(long)SCHED_RESET_ON_FORK;
-	return policy == SCHED_FIFO || policy == SCHED_RR;
-}
-
 int semundo__pause(uint64_t nanoseconds)
 {
 	struct timespec ts = timespec_of(nanoseconds);
