@@ -10,7 +10,7 @@ SECONDS ?= 1800
 TESTS_MUSL ?= "torture: killed" "torture: killed and stopped" semaphore.h
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check everything fuzz analyze coverage bench install clean check-arm64 \
+.PHONY: help build demo check everything crash faults fuzz analyze coverage bench install clean check-arm64 \
         check-musl cross-macos model model-faults
 
 help: ## this list
@@ -62,6 +62,7 @@ coverage: ## which lines of src the tests reach; the report is in BUILD-coverage
 	@scripts/install-deps build test coverage
 	@MESON=$(MESON) scripts/variant coverage $(BUILD)-coverage
 	@MESON=$(MESON) scripts/coverage $(BUILD)-coverage
+
 check-arm64: ## layouts, torture and stress on arm64, under qemu
 	@scripts/install-deps build test check
 	@tests/arm64/run $(abspath $(BUILD))/arm64 30
@@ -90,6 +91,16 @@ cross-macos: ## the library and a program with it, for macOS, by zig (ZIG=path)
 			ZIG=$(ZIG) MESON=$(MESON) scripts/cross-macos $$cpu $(BUILD)-macos-$$cpu || exit; \
 		done; \
 	fi
+
+crash: ## kill at every instruction of every operation (hours)
+	$(call compile,test)
+	@$(BUILD)/tests/crash/every-instruction $(CRASH)
+	@$(BUILD)/tests/crash/every-instruction-test --only 'a waiter comes' $(CRASH)
+
+faults: ## seed five faults; make crash and the model find each
+	$(call compile,test check)
+	@scripts/faults $(BUILD)
+	@model/run $(abspath $(BUILD))/model/faults faults
 
 bench: ## speed, side by side with glibc and System V
 	$(call compile,test)
