@@ -42,7 +42,7 @@ demo: ## real jobs, at most 3 at once, while some are killed
 	@SEMUNDO_BUILD=$(abspath $(BUILD)) examples/demo/run
 
 check: ## every test; ends with the number of test cases
-	$(call compile,test check)
+	$(call compile,test check python)
 	@MESON=$(MESON) scripts/check $(BUILD) $(TESTS)
 
 everything: ## check, and again with sanitizers, valgrind and the fuzzer
@@ -103,7 +103,7 @@ faults: ## seed five faults; make crash and the model find each
 	@model/run $(abspath $(BUILD))/model/faults faults
 
 bench: ## speed, side by side with glibc and System V
-	$(call compile,test)
+	$(call compile,test python)
 	@bench/run $(BUILD)
 
 install: ## install under PREFIX (/usr/local), in DESTDIR

@@ -13,6 +13,8 @@ TAP_GOOD = "1..2\nok 1 - a.c:one:x: Passed\nok 2 - a.c:two:y: Passed\n"
 TAP_BAD = "1..2\nok 1 - a.c:one:x: Passed\nnot ok 2 - a.c:two:y: said so # 3\n"
 TAP_SKIP = "1..2\nok 1 - one\nok 2 - two # SKIP no such kernel\n"
 PYTEST = "....\n====== 2 failed, 4 passed, 1 skipped, 1 error in 0.32s ======\n"
+UNITTEST = "..s\n------\nRan 3 tests in 0.010s\n\nOK (skipped=1)\n"
+UNITTEST_BAD = "Ran 9 tests in 1.010s\n\nFAILED (failures=2, errors=1, skipped=3)\n"
 CHECK = "Running suite(s): s\n75%: Checks: 4, Failures: 1, Errors: 0\n"
 
 
@@ -33,6 +35,9 @@ def summarize(tmp_path, *tests, returncode=0):
     ("FAIL", TAP_BAD, 1, "1 passed, 1 failed, 0 skipped"),
     ("OK", TAP_SKIP, 0, "1 passed, 0 failed, 1 skipped"),
     ("FAIL", PYTEST, 1, "4 passed, 3 failed, 1 skipped"),
+    ("OK", UNITTEST, 0, "2 passed, 0 failed, 1 skipped"),
+    ("OK", "Ran 1 test in 0.1s\n\nOK\n", 0, "1 passed, 0 failed, 0 skipped"),
+    ("FAIL", UNITTEST_BAD, 1, "3 passed, 3 failed, 3 skipped"),
     ("FAIL", CHECK, 1, "3 passed, 1 failed, 0 skipped"),
     ("OK", "looks ok to me\n", 0, "1 passed, 0 failed, 0 skipped"),
     ("SKIP", "1..0 # SKIP no such kernel\n", 1, "0 passed, 0 failed, 1 skipped"),
