@@ -297,7 +297,8 @@ def _queue_of(semaphore: _Async) -> Queue:
 
 async def acquire(semaphore: _Async, n: int, timeout: float | None) -> bool:
     queue = semaphore._queue
-    if queue is None or not queue.waiters or queue.pool is not _pool:
+    alone = queue is None or not queue.waiters or queue.pool is not _pool
+    if alone or (n > 1 and n > semaphore.capacity):  # which is an error, now
         told = semaphore._try(n)
         if told is not None:
             semaphore._tell(told, n)
