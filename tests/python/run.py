@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""usage: run.py [-v] [module, class or test...]: runs the tests of this directory.
+"""usage: run.py DIRECTORY [-v] [module, class or test...]: runs the tests in it.
 
 The package is the one on PYTHONPATH. The report goes to the standard output,
 where scripts/summarize counts it.
@@ -10,12 +10,12 @@ import sys
 import unittest
 
 
-def main(words):
-    here = os.path.dirname(os.path.abspath(__file__))
-    sys.path.insert(0, here)
+def main(directory, *words):
+    directory = os.path.abspath(directory)
+    sys.path.insert(0, directory)
     loader = unittest.defaultTestLoader
     names = [word for word in words if word != "-v"]
-    suite = loader.loadTestsFromNames(names) if names else loader.discover(here)
+    suite = loader.loadTestsFromNames(names) if names else loader.discover(directory)
     runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2 if "-v" in words else 1)
     result = runner.run(suite)
     for test, reason in result.skipped:
@@ -25,4 +25,4 @@ def main(words):
 
 if __name__ == "__main__":
     faulthandler.enable()
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]))
