@@ -156,7 +156,7 @@ class Leaks(Case):
             with self.named:
                 assert not self.named.recovered
         self.named.on_recover = lambda s, deaths: None
-        self.check(use, 30, warm=2)
+        self.check(use, 12, slack=10, warm=4)
 
     def test_process(self):
         """Memory of C, mappings and descriptors."""
