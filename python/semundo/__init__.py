@@ -21,6 +21,7 @@ RLock           a Lock that its owner, a thread, may acquire again
 Semaphore       units that a process holds; only a holder may release
 BoundedSemaphore   the same
 Signal          a plain counter: nothing is held, nothing comes back
+NamedSemaphore  that of named-semaphores: by default one of sem_open(3)
 
 Without a name a semaphore is shared with the child processes only.
 """
@@ -28,6 +29,7 @@ from ._core import BoundedSemaphore, Lock, RLock, Semaphore, Signal, names, unli
 from ._ext import (AccessError, Death, Error, ExistsError, FullError, InvalidError, NotFoundError,
                    NotHeldError, NotSupportedError, Peer, TimeoutError, directory)
 from ._ext import library_version as __version__
+from ._named import Flags, NamedSemaphore
 
 __all__ = [
     "AccessError",
@@ -35,9 +37,11 @@ __all__ = [
     "Death",
     "Error",
     "ExistsError",
+    "Flags",
     "FullError",
     "InvalidError",
     "Lock",
+    "NamedSemaphore",
     "NotFoundError",
     "NotHeldError",
     "NotSupportedError",
