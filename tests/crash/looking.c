@@ -57,7 +57,7 @@ static uint32_t name_leads_to(const struct trial *t)
 	snprintf(path, sizeof(path), "%s/semundo.s", t->dir);
 	if (stat(path, &st) < 0)
 		return 0;
-	return !t->sem || (uint64_t)st.st_ino != native(t->sem)->inode ? 2 : 1;
+	return !t->sem || (uint64_t)st.st_ino != native(t->sem)->base.inode ? 2 : 1;
 }
 
 void look(const struct trial *t, pid_t victim, struct view *ret)
