@@ -92,7 +92,7 @@ cross-macos: ## the library and a program with it, for macOS, by zig (ZIG=path)
 		done; \
 	fi
 
-crash: ## kill at every instruction of every operation (hours)
+crash: ## kill at every instruction of every operation (an hour or more)
 	$(call compile,test)
 	@$(BUILD)/tests/crash/every-instruction $(CRASH)
 	@$(BUILD)/tests/crash/every-instruction-test --only 'a waiter comes' $(CRASH)
