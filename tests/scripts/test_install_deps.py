@@ -145,3 +145,12 @@ def test_unknown_group(system):
     system.installed()
     assert system.run("cook").returncode != 0
     assert system.apt_calls() == []
+
+
+def test_python_group(system):
+    system.installed()
+    done = system.run("python")
+    assert done.returncode == 0
+    assert system.apt_calls()[-1].split("--no-install-recommends ")[1].split() == [
+        "gunicorn", "mypy", "python3", "python3-dev", "python3-mesonpy", "python3-sysv-ipc",
+        "python3-venv"]
