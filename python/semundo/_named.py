@@ -99,7 +99,8 @@ def _full_name(name: Any) -> str:
         raise ValueError(f"the name must be a str, not {name!r}")
     rest = name[1:] if name.startswith("/") else name
     if not rest or not all(c.isalnum() or c in "-_" for c in rest):
-        raise ValueError(f"a name has letters, digits, '-' and '_', after a '/' or not: not {name!r}")
+        raise ValueError("a name has letters, digits, '-' and '_', after a '/' or without; "
+                         f"not {name!r}")
     return "/" + rest
 
 
