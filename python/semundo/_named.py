@@ -150,6 +150,7 @@ class NamedSemaphore:
     Flags = Flags
 
     _engine: Optional[_Engine] = None
+    _unlink = False
 
     def __init__(self, name: str, initial_value: int = 1,
                  handle_existence: _Flags = Flags.LINK_OR_CREATE,

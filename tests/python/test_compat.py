@@ -5,13 +5,12 @@ import errno
 import math
 import os
 import secrets
-import signal
-import threading
 import unittest
 
 from semundo import sysvipc
 from semundo.compat import posix_ipc, sysv_ipc
 from helpers import Case, until
+from storm import fail, storm
 
 try:
     import sysv_ipc as original
@@ -169,14 +168,10 @@ class SysvSemaphore(Case):
     def test_signals(self):
         """A handler's exception comes through; after one that returns: Error."""
         ours = self.made()
-        for handler, expected in ((self.fail_with_key, (KeyError, "handler")),
+        for handler, expected in ((fail, (KeyError, "handler")),
                                   (lambda *_: None, (sysv_ipc.Error, "Signaled while waiting"))):
-            with signals(self, handler), self.assertRaisesRegex(*expected):
+            with self.assertRaisesRegex(*expected), storm(self, handler):
                 ours.acquire()
-
-    @staticmethod
-    def fail_with_key(*_):
-        raise KeyError("handler")
 
     def test_waiting(self):
         ours = self.made()
@@ -205,26 +200,6 @@ class SysvSemaphore(Case):
                                (sysv_ipc.remove_shared_memory, segment)):
             with self.assertRaises(sysv_ipc.ExistentialError):
                 remove(number)
-
-
-@contextlib.contextmanager
-def signals(case, handler):
-    """SIGUSR1 for the main thread, all the time."""
-    before = signal.signal(signal.SIGUSR1, handler)
-    over = threading.Event()
-
-    def storm():
-        while not over.wait(0.01):
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
-
-    thread = case.thread(storm)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-        over.set()
-        case.join(thread)
-        signal.signal(signal.SIGUSR1, before)
 
 
 class PosixSemaphore(Case):
@@ -318,14 +293,11 @@ class PosixSemaphore(Case):
             s.unlink()
 
     def test_signals(self):
-        def handler(*_):
-            raise KeyError("handler")
-
         s = self.made()
         for timeout in None, 100:
-            with signals(self, handler), self.assertRaisesRegex(KeyError, "handler"):
+            with self.assertRaisesRegex(KeyError, "handler"), storm(self, fail):
                 s.acquire(timeout)
-            with signals(self, lambda *_: None), self.assertRaises(posix_ipc.SignalError):
+            with self.assertRaises(posix_ipc.SignalError), storm(self):
                 s.acquire(timeout)
 
     def test_exceptions(self):

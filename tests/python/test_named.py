@@ -5,11 +5,9 @@ import gc
 import math
 import os
 import secrets
-import signal
 import struct
 import subprocess
 import sys
-import threading
 import time
 import unittest
 
@@ -17,6 +15,7 @@ import semundo
 from semundo import Flags, NamedSemaphore
 from semundo.compat import posix_ipc
 from helpers import Case, until
+from storm import fail, storm
 
 ENGINES = "posix", "native"
 
@@ -230,30 +229,12 @@ class Promises(Named):
                 self.assertFalse(self.exists(engine))
 
     def test_exception_of_a_handler(self):
-        def handler(*_):
-            raise KeyError("handler")
-
-        self.addCleanup(signal.signal, signal.SIGUSR1, signal.getsignal(signal.SIGUSR1))
-        main = threading.main_thread().ident
         for engine in self.each():
             sem = NamedSemaphore(self.name, engine=engine)
             sem.acquire()
             for wait in sem.acquire, lambda: sem.acquire(timeout=100):
-                over = threading.Event()
-
-                def storm():
-                    while not over.wait(0.01):
-                        signal.pthread_kill(main, signal.SIGUSR1)
-
-                signal.signal(signal.SIGUSR1, handler)
-                try:
-                    with self.assertRaisesRegex(KeyError, "handler"):
-                        thread = self.thread(storm)
-                        wait()
-                finally:
-                    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-                    over.set()
-                self.join(thread)
+                with self.assertRaisesRegex(KeyError, "handler"), storm(self, fail):
+                    wait()
             self.assertEqual(sem.value, 0)
             sem.release()
 
@@ -265,21 +246,11 @@ class Promises(Named):
             nonlocal count
             count += 1
 
-        self.addCleanup(signal.signal, signal.SIGUSR1, signal.getsignal(signal.SIGUSR1))
-        signal.signal(signal.SIGUSR1, handler)
-        main, over = threading.main_thread().ident, threading.Event()
         sem = NamedSemaphore(self.name, 0)
-
-        def storm():
-            while not over.wait(0.002):
-                signal.pthread_kill(main, signal.SIGUSR1)
-
-        thread = self.thread(storm)
-        before = time.monotonic()
-        got = sem.acquire(timeout=0.4)
-        took = time.monotonic() - before
-        over.set()
-        self.join(thread)
+        with storm(self, handler):
+            before = time.monotonic()
+            got = sem.acquire(timeout=0.4)
+            took = time.monotonic() - before
         self.assertIs(got, False)
         self.assertGreater(count, 10)
         self.assertGreaterEqual(took, 0.4)

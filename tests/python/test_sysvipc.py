@@ -6,14 +6,13 @@ import gc
 import math
 import os
 import pickle
-import signal
 import sys
-import threading
 import time
 import unittest
 
 from semundo import sysvipc as s
 from helpers import Case, until
+from storm import fail, storm
 
 NEW = s.IPC_CREAT | 0o600
 GONE = errno.EINVAL, errno.EIDRM
@@ -290,39 +289,15 @@ class BadArguments(Made):
 class Signals(Made):
     def setUp(self):
         super().setUp()
-        self.addCleanup(signal.signal, signal.SIGUSR1, signal.getsignal(signal.SIGUSR1))
         self.sem = self.set(0)
-        self.over = threading.Event()
-        self.addCleanup(self.over.set)
-
-    def storm(self):
-        """Signals for this thread, until the test says that it is over."""
-        main = threading.main_thread().ident
-
-        def run():
-            while not self.over.wait(0.002):
-                signal.pthread_kill(main, signal.SIGUSR1)
-
-        return self.thread(run)
 
     def test_exception_of_a_handler(self):
-        def handler(*_):
-            raise KeyError("handler")
-
         queue = self.queue()
         for wait in (lambda: s.semop(self.sem, [(0, -1, s.SEM_UNDO)]),
                      lambda: s.semtimedop(self.sem, [(0, -1, 0)], 100),
                      lambda: s.msgrcv(queue, 10)):
-            signal.signal(signal.SIGUSR1, handler)
-            self.over.clear()
-            try:
-                with self.assertRaisesRegex(KeyError, "handler"):
-                    thread = self.storm()
-                    wait()
-            finally:
-                signal.signal(signal.SIGUSR1, lambda *_: None)
-                self.over.set()
-            self.join(thread)
+            with self.assertRaisesRegex(KeyError, "handler"), storm(self, fail):
+                wait()
         self.assertEqual(s.semctl(self.sem, 0, s.GETALL), [0])
         self.assertEqual(s.semctl(self.sem, 0, s.GETNCNT), 0)
 
@@ -335,15 +310,12 @@ class Signals(Made):
             if count == 20:
                 s.semop(self.sem, [(0, 1)])
 
-        signal.signal(signal.SIGUSR1, handler)
-        thread = self.storm()
-        self.assertEqual(s.semop(self.sem, [(0, -1)]), 0)
-        self.assertGreaterEqual(count, 20)
-        before = time.monotonic()
-        self.fails(errno.EAGAIN, s.semtimedop, self.sem, [(0, -1)], 0.3)
-        took = time.monotonic() - before
-        self.over.set()
-        self.join(thread)
+        with storm(self, handler):
+            self.assertEqual(s.semop(self.sem, [(0, -1)]), 0)
+            self.assertGreaterEqual(count, 20)
+            before = time.monotonic()
+            self.fails(errno.EAGAIN, s.semtimedop, self.sem, [(0, -1)], 0.3)
+            took = time.monotonic() - before
         self.assertGreaterEqual(took, 0.3)
         self.assertLess(took, 20)
 
@@ -353,11 +325,8 @@ class Signals(Made):
             while True:
                 s.msgsnd(queue, 1, bytes(4000), s.IPC_NOWAIT)
         received = []
-        signal.signal(signal.SIGUSR1, lambda *_: received or received.append(s.msgrcv(queue, 4000)))
-        thread = self.storm()
-        self.assertEqual(s.msgsnd(queue, 2, bytes(4000)), 0)
-        self.over.set()
-        self.join(thread)
+        with storm(self, lambda *_: received or received.append(s.msgrcv(queue, 4000))):
+            self.assertEqual(s.msgsnd(queue, 2, bytes(4000)), 0)
         self.assertEqual(len(received), 1)
         self.assertEqual(s.msgrcv(queue, 4000, 2), (2, bytes(4000)))
 

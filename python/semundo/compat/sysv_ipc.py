@@ -133,7 +133,7 @@ def _open(key: int, flags: int, mode: int, value: int) -> int:
     while True:
         if not flags & IPC_EXCL and key != IPC_PRIVATE:
             try:
-                return _raw.semget(key, 0, mode if not flags else 0)
+                return _raw.semget(key, 0, mode)  # refused if its mode gives less
             except FileNotFoundError:
                 if not flags:
                     raise
