@@ -123,8 +123,10 @@ class Leaks(Case):
             semaphore.unlink()
             semaphore.close()
             other = sysv_ipc.Semaphore(None, sysv_ipc.IPC_CREX)
-            fails(sysv_ipc.BusyError, other.acquire, 0)
-            other.remove()
+            try:
+                fails(sysv_ipc.BusyError, other.acquire, 0)
+            finally:
+                other.remove()
             fails(sysv_ipc.ExistentialError, other.release)
 
         self.check(use, 60)
