@@ -34,6 +34,7 @@ struct attachment {
 	uint32_t lock;  /* the private lock: one thread at a time in the lane */
 	uint64_t owner; /* our owner word, live */
 	uint32_t pid;   /* whose slot it is, to be told from a vfork child's */
+	uint64_t since; /* monotonic ns of attaching; 0: those who sleep know us */
 };
 
 struct native_sem {

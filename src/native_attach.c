@@ -184,6 +184,7 @@ static int attach(struct native_sem *sem)
 	introduce(&sem->file->slot[slot], (uint32_t)m->user);
 	sem->att->owner = owner;
 	sem->att->lock = 0;
+	sem->att->since = semundo__monotonic();
 	sem->att->pid = semundo__process_id();
 	store_release(&sem->att->slot, slot); /* pairs with the fast paths */
 	POINT("attach:done");

@@ -75,17 +75,28 @@ struct watch {
 	uint32_t start; /* slot to begin with: another one each time */
 };
 
+/* Who is looked at. */
+enum scope {
+	HOLDERS,   /* who has something, or gives back what a dead one had */
+	EVERYBODY, /* and the alarms of the others */
+	THOROUGHLY /* everybody, and the truth about them */
+};
+
 static void add_word(struct watch *watch, const uint32_t *word, uint32_t expected,
                      bool is_private)
 {
 	watch->words[watch->count++] = (struct wait_word){ word, expected, is_private };
 }
 
+/* Whether its death would change what we wait for. */
 static bool is_relevant(struct native_sem *sem, uint32_t slot, uint64_t owner)
 {
 	uint64_t lane = load_relaxed(&sem->file->slot[slot].lane);
-	return lane_after(lane) || lane_before(lane) ||
-	       (owner & OWNER_CONDITION) == OWNER_RECOVERING;
+	if ((owner & OWNER_CONDITION) == OWNER_RECOVERING)
+		return true;
+	if (sem->base.kind == SEMUNDO_LOCK)
+		return semundo__native_held_by(sem, slot, load_acquire(&sem->file->state));
+	return lane_after(lane) || lane_before(lane);
 }
 
 static void check_truth(struct native_sem *sem, struct watch *watch, uint32_t slot, uint64_t user,
@@ -121,24 +132,57 @@ static void look_at(struct native_sem *sem, struct watch *watch, uint32_t slot, 
 		watch->unarmed = true;
 }
 
-static void look(struct native_sem *sem, struct watch *watch, bool thorough)
+/* Somebody who may take what we wait for while we sleep, and die with it. Without
+ * an alarm it counts from when it has something. */
+static void look_at_other(struct native_sem *sem, struct watch *watch, uint32_t slot)
 {
-	uint32_t slots = semundo__native_slots(sem);
+	uint64_t owner = load_acquire(&sem->file->slot[slot].owner);
+	uint64_t user = semundo__native_user(sem, owner);
+	const struct peer_record *record =
+		owner == OWNER_FREE ? NULL : semundo__record(sem->dir, user, owner);
+	const uint32_t *word = record ? semundo__alarm_word(record) : NULL;
+	uint32_t expected = word ? load_acquire(word) : 0;
+	if (word && semundo__alarm_rang(expected)) {
+		semundo__wake(word, INT_MAX);
+		check_truth(sem, watch, slot, user, owner, false);
+	} else if (word && semundo__alarm_is_armed(expected)) {
+		add_word(watch, word, expected, false);
+	}
+}
+
+static void look_at_owner(struct native_sem *sem, struct watch *watch, uint32_t slots)
+{
+	uint64_t s = load_acquire(&sem->file->state);
+	uint32_t slot = state_slot(s);
+	if (state_value(s) == 0 && slot >= SLOT_FIRST && slot < slots)
+		look_at(sem, watch, slot, false);
+}
+
+static bool is_to_be_seen(struct native_sem *sem, uint32_t slot, enum scope scope)
+{
+	uint64_t owner = load_relaxed(&sem->file->slot[slot].owner);
+	return owner != OWNER_FREE && (scope == THOROUGHLY || is_relevant(sem, slot, owner));
+}
+
+static void look(struct native_sem *sem, struct watch *watch, enum scope scope)
+{
+	uint32_t slots = semundo__native_slots(sem), own = load_relaxed(&sem->att->slot);
 	if (sem->base.kind == SEMUNDO_SIGNAL)
 		return;
-	if (sem->base.kind == SEMUNDO_LOCK && !thorough) {
-		uint64_t s = load_acquire(&sem->file->state);
-		uint32_t slot = state_slot(s);
-		if (state_value(s) == 0 && slot >= SLOT_FIRST && slot < slots)
-			look_at(sem, watch, slot, thorough);
+	if (sem->base.kind == SEMUNDO_LOCK && scope == HOLDERS) {
+		look_at_owner(sem, watch, slots);
 		return;
 	}
-	for (uint32_t i = 0; i < slots; i++) {
-		uint32_t slot = (i + watch->start) % slots;
-		uint64_t owner = load_relaxed(&sem->file->slot[slot].owner);
-		if (slot >= SLOT_FIRST && owner != OWNER_FREE &&
-		    (thorough || is_relevant(sem, slot, owner)))
-			look_at(sem, watch, slot, thorough);
+	for (uint32_t i = SLOT_FIRST; i < slots; i++) {
+		uint32_t slot = SLOT_FIRST + (i + watch->start) % (slots - SLOT_FIRST);
+		if (is_to_be_seen(sem, slot, scope))
+			look_at(sem, watch, slot, scope == THOROUGHLY);
+	}
+	for (uint32_t i = SLOT_FIRST;
+	     scope == EVERYBODY && i < slots && watch->count < WAIT_WORDS_MAX; i++) {
+		uint32_t slot = SLOT_FIRST + (i + watch->start) % (slots - SLOT_FIRST);
+		if (slot != own && !is_to_be_seen(sem, slot, scope))
+			look_at_other(sem, watch, slot);
 	}
 	watch->start += WAIT_WORDS_MAX;
 }
@@ -285,14 +329,14 @@ static int sleep_until(struct waiter *w, uint32_t low, uint64_t until, bool can_
 /* How long to sleep at most, from what the look told. */
 static uint64_t limit_of(struct waiter *w, uint64_t now, bool can_watch)
 {
-	if (TEST_SWITCH(no_timed_wait))
-		return w->deadline;
 	uint64_t most = BACKSTOP;
 	if (w->sem->base.kind == SEMUNDO_SIGNAL && (w->how->flags & WAIT_RESTARTS) &&
 	    !(w->how->flags & WAIT_REALTIME))
 		most = LONG_SLEEP;
 	if (w->watch.unarmed || !can_watch)
 		most = POLL;
+	if (TEST_SWITCH(no_timed_wait))
+		most = NEVER - now;
 	if (w->watch.uncertain) {
 		w->recheck = w->recheck ? earlier(w->recheck * 2, POLL) : RECHECK_FIRST;
 		most = earlier(most, w->recheck);
@@ -303,19 +347,20 @@ static uint64_t limit_of(struct waiter *w, uint64_t now, bool can_watch)
 }
 
 /* Whom to watch, for a sleep on this low half. True: somebody was undone. */
-static bool look_around(struct waiter *w, uint32_t low, uint64_t now)
+static bool look_around(struct waiter *w, uint32_t low, uint64_t now, enum scope scope)
 {
 	struct watch *watch = &w->watch;
-	bool thorough = now >= w->next_thorough;
-	if (thorough)
+	if (now >= w->next_thorough) {
+		scope = THOROUGHLY;
 		w->next_thorough = now + THOROUGH;
+	}
 	watch->count = 0;
 	watch->unarmed = watch->uncertain = false;
 	watch->undone = 0;
 	add_word(watch, state_word(w->sem), low, false);
 	if (w->how->cancel)
 		add_word(watch, &w->how->cancel->cancelled, 0, true);
-	look(w->sem, watch, thorough);
+	look(w->sem, watch, scope);
 	return watch->undone > 0;
 }
 
@@ -332,17 +377,18 @@ static int sleep_once(struct waiter *w)
 	uint64_t soon = w->started + SHORT_SLEEPS;
 	bool early = now < soon && !TEST_SWITCH(no_timed_wait);
 	if (!early || !w->many) {
-		if (look_around(w, low, now))
+		if (look_around(w, low, now, early ? HOLDERS : EVERYBODY))
 			return 0;
 		w->many = w->watch.count > FEW_WORDS;
 	}
 	POINT("wait:before-sleep");
 	bool can_watch = semundo__can_wait_many() && !must_see_signals(w);
+	uint64_t limit = limit_of(w, now, can_watch);
 	int r;
 	if (early && w->many && !w->watch.uncertain)
 		r = sleep_until(w, low, earlier(w->deadline, soon), can_watch, false);
 	else
-		r = sleep_until(w, low, limit_of(w, now, can_watch), can_watch,
+		r = sleep_until(w, low, early ? earlier(limit, soon) : limit, can_watch,
 		                can_watch && w->watch.count > 1);
 	POINT("wait:woken");
 	return r;
@@ -353,7 +399,7 @@ static int last_try(struct waiter *w)
 {
 	uint32_t low = state_low(load_acquire(&w->sem->file->state));
 	int r = -EAGAIN;
-	if (look_around(w, low, w->started))
+	if (look_around(w, low, w->started, HOLDERS))
 		r = w->goal->attempt(w->sem, w->goal->n);
 	return r == -EAGAIN ? -ETIMEDOUT : r;
 }
@@ -407,7 +453,7 @@ static int try_only(struct native_sem *sem, const struct wait_goal *goal)
 	int r = goal->attempt(sem, goal->n);
 	if (r != -EAGAIN)
 		return r;
-	look(sem, &watch, false);
+	look(sem, &watch, HOLDERS);
 	return watch.undone ? goal->attempt(sem, goal->n) : r;
 }
 
@@ -436,6 +482,22 @@ static int spin_and_wait(struct waiter *w)
 	return r;
 }
 
+/*
+ * Everybody is watched by those who sleep, who look at least each BACKSTOP who is
+ * there. Who came later than that is not, and makes them look again. Killed
+ * before it: they look when their sleep is over.
+ */
+static void greet(struct native_sem *sem)
+{
+	uint64_t since = load_relaxed(&sem->att->since);
+	if (since == 0)
+		return;
+	store_relaxed(&sem->att->since, 0);
+	if (sem->base.kind != SEMUNDO_SIGNAL && (load_acquire(&sem->file->state) & FLAGS_WAIT) &&
+	    (TEST_SWITCH(no_timed_wait) || semundo__monotonic() - since < 2 * BACKSTOP))
+		semundo__native_wake_all(sem);
+}
+
 int semundo__native_wait(struct native_sem *sem, const struct wait_goal *goal,
                          const struct wait_how *how)
 {
@@ -459,6 +521,7 @@ int semundo__native_wait(struct native_sem *sem, const struct wait_goal *goal,
 		w.watch.start = SLOT_FIRST;
 		r = spin_and_wait(&w);
 	}
+	greet(sem);
 	pthread_setcancelstate(cancel_state, NULL);
 	return r < 0 ? fail_wait(sem, goal, r) : r;
 }

@@ -342,6 +342,46 @@ START_TEST(a_close_wakes)
 }
 END_TEST
 
+/* ---- deaths wake, of whoever has what is waited for by then ---- */
+
+/* Who waits longest sleeps on while the other gets the unit, and dies with it. */
+START_TEST(the_death_of_one_who_waited_too_wakes)
+{
+	semundo_t *sem = held_without_limits(_i, 1);
+	struct worker *a = asleep_in(semundo_acquire, 1), *b = asleep_in(semundo_acquire, 1);
+	must(semundo_release(sem, 1));
+	until(worker_is_done(a) || worker_is_done(b));
+	struct worker *first = worker_is_done(a) ? a : b, *second = first == a ? b : a;
+	worker_result_must_be(first, 0);
+	worker_kill(first);
+	worker_result_must_be(second, 1);
+	must(semundo_close(sem));
+}
+END_TEST
+
+static int64_t value_of(semundo_t *sem)
+{
+	int64_t value;
+	must(semundo_value(sem, &value));
+	return value;
+}
+
+/* Who comes when others sleep already, and gets what they do not wait for. */
+START_TEST(the_death_of_a_newcomer_wakes)
+{
+	semundo_t *sem = held_without_limits(SEMUNDO_PERMITS, 2);
+	must(semundo_release(sem, 1));
+	struct worker *w = asleep_in(semundo_acquire, 2), *c = worker_open("s");
+	worker_must(c, semundo_acquire, 1);
+	ck_assert_int_eq((int)value_of(sem), 0);
+	worker_kill(c);
+	until(value_of(sem) == 1); /* the sleeper has undone it */
+	must(semundo_release(sem, 1));
+	worker_result_must_be(w, 1);
+	must(semundo_close(sem));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("waiting");
@@ -364,5 +404,9 @@ int main(void)
 	tcase_add_test(t, a_resize_wakes);
 	tcase_add_loop_test(t, the_last_release_wakes_the_idle, SEMUNDO_LOCK, SEMUNDO_PERMITS + 1);
 	tcase_add_loop_test(t, a_close_wakes, SEMUNDO_LOCK, SEMUNDO_PERMITS + 1);
+	t = suite_case(suite, "deaths");
+	tcase_add_loop_test(t, the_death_of_one_who_waited_too_wakes, SEMUNDO_LOCK,
+	                    SEMUNDO_PERMITS + 1);
+	tcase_add_test(t, the_death_of_a_newcomer_wakes);
 	return suite_run(suite);
 }
