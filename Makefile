@@ -7,7 +7,7 @@ MESON_OPTIONS ?=
 TESTS ?=
 SECONDS ?= 1800
 # Those in which the C library has a part.
-TESTS_MUSL ?= "torture: killed" "torture: killed and stopped" semaphore.h
+TESTS_MUSL ?= torture-killed torture-killed-and-stopped semaphore.h
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo check everything crash faults fuzz analyze coverage bench install clean check-arm64 \
