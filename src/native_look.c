@@ -168,15 +168,6 @@ int semundo__native_peers(semundo_t *base, struct semundo_peer **ret)
 	return 0;
 }
 
-void semundo_peers_free(struct semundo_peer *first)
-{
-	while (first) {
-		struct semundo_peer *next = first->next;
-		free(first);
-		first = next;
-	}
-}
-
 /* ---- deaths -------------------------------------------------------------------------- */
 
 int semundo__native_deaths(semundo_t *base, struct semundo_death *ret, unsigned max)

@@ -312,6 +312,15 @@ int semundo_peers(semundo_t *sem, struct semundo_peer **ret_first)
 	return sem->ops->peers(sem, ret_first);
 }
 
+void semundo_peers_free(struct semundo_peer *first)
+{
+	while (first) {
+		struct semundo_peer *next = first->next;
+		free(first);
+		first = next;
+	}
+}
+
 int semundo_deaths(semundo_t *sem, struct semundo_death *ret_deaths, unsigned max)
 {
 	return sem->ops->deaths(sem, ret_deaths, max);
