@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,35 +56,20 @@ static int read_answer(int fd, pid_t keeper)
 	return given.patience.busy_status;
 }
 
-static int start_keeper(struct keeper_task *task)
-{
-	int ends[2];
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return fail(STATUS_OS, "cannot make a pipe: %s", strerror(errno));
-	task->answer = ends[1];
-	task->parent = getpid();
-	pid_t keeper = fork();
-	if (keeper == 0)
-		keeper_main(task);
-	close(ends[1]);
-	int status = keeper < 0 ?
-		fail(STATUS_OS, "cannot start a keeper: %s", strerror(errno)) :
-		read_answer(ends[0], keeper);
-	close(ends[0]);
-	if (status && keeper > 0)
-		waitpid(keeper, NULL, 0);
-	return status;
-}
-
 static int hold(semundo_t *sem, const struct semundo_wait *wait)
 {
 	struct keeper_task task = { .sem = sem, .units = given.units, .wait = wait };
+	pid_t keeper;
+	int answer;
 	task.for_pid = given.for_pid ? given.for_pid : getppid();
-	task.pidfd = pidfd_open(task.for_pid, 0);
-	if (task.pidfd < 0)
-		return fail(status_of(-errno), "cannot hold for process %d: %s", (int)task.for_pid,
-		            strerror(errno));
-	return start_keeper(&task);
+	int status = keeper_start(&task, &keeper, &answer);
+	if (status)
+		return status;
+	status = read_answer(answer, keeper);
+	close(answer);
+	if (status)
+		waitpid(keeper, NULL, 0);
+	return status;
 }
 
 /* A signal, or another kind. Nothing is asked that opens further files: the

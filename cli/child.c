@@ -2,11 +2,12 @@
 #include "child.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "platform/signals.h"
 
 /* ---- while it waits for its units ------------------------------------------- */
 
@@ -93,7 +94,9 @@ int child_start(struct child *child, char **arguments)
 	volatile int error = 0;
 	sigset_t taken;
 	signals_to_take(&taken);
-	sigprocmask(SIG_BLOCK, &taken, &child->mask);
+	int r = signals_keep(&taken, &child->mask);
+	if (r)
+		return r;
 	sigaction(SIGCHLD, &by_default, &child->on_end); /* ignored: nothing to wait for */
 	child->ended_by = 0;
 	child->pid = start(child, arguments, &error);
@@ -104,35 +107,28 @@ int child_start(struct child *child, char **arguments)
 	return -error;
 }
 
-/* What the terminal sends goes to the whole foreground process group, to the
- * command too. */
-static bool has_it_already(const siginfo_t *info)
-{
-	int s = info->si_signo;
-	return info->si_code == SI_KERNEL &&
-	       (s == SIGINT || s == SIGQUIT || s == SIGTSTP || s == SIGWINCH);
-}
-
 static void remember(struct child *child, int s)
 {
 	if (s == SIGINT || s == SIGTERM || s == SIGHUP || s == SIGQUIT)
 		child->ended_by = s;
 }
 
-static void pass_on(struct child *child, const siginfo_t *info)
+/* What the terminal sends goes to the whole foreground process group, to the
+ * command too. */
+static void pass_on(struct child *child, int signal, bool by_terminal)
 {
-	remember(child, info->si_signo);
-	if (!has_it_already(info))
-		kill(child->pid, info->si_signo);
+	remember(child, signal);
+	if (!by_terminal)
+		kill(child->pid, signal);
 }
 
 /* What the terminal sent to both may have ended the command before we looked. */
 static void remember_pending(struct child *child, const sigset_t *taken)
 {
-	const struct timespec now = { 0, 0 };
-	siginfo_t info;
-	while (sigtimedwait(taken, &info, &now) > 0)
-		remember(child, info.si_signo);
+	bool by_terminal;
+	int signal;
+	while ((signal = signals_take(taken, false, &by_terminal)) > 0)
+		remember(child, signal);
 }
 
 /* A stopped command stops us, so that the shell sees its job stopped. SIGCONT
@@ -155,15 +151,14 @@ static bool has_ended(const struct child *child, int *ret_status)
 
 int child_wait(struct child *child)
 {
-	siginfo_t info;
 	sigset_t taken;
+	bool by_terminal;
 	int status = 0;
 	signals_to_take(&taken);
 	while (!has_ended(child, &status)) {
-		if (sigwaitinfo(&taken, &info) < 0)
-			continue;
-		if (info.si_signo != SIGCHLD)
-			pass_on(child, &info);
+		int signal = signals_take(&taken, true, &by_terminal);
+		if (signal > 0 && signal != SIGCHLD)
+			pass_on(child, signal, by_terminal);
 	}
 	remember_pending(child, &taken);
 	return status;

@@ -10,6 +10,7 @@
 
 #include "cli.h"
 #include "look.h"
+#include "platform/posix_sem.h"
 
 #define NO_UID UINT32_MAX
 
@@ -118,7 +119,7 @@ static void look_at_engine(struct report *report, const char *engine)
 	         json_object_set_new(json, "why", r < 0 ? json_text(semundo_error()) : json_null()) |
 	         json_object_set_new(json, "can", caps_of(engine)) |
 	         json_array_append_new(report->engines, json)) != 0;
-	if (r < 0)
+	if (r < 0 && caps) /* else none of this system's */
 		add_warning(report, "see the reason; the other engines may do",
 		            "the %s engine does not work here: %s", engine, semundo_error());
 }
@@ -133,6 +134,7 @@ static void look_for_garbage(struct report *report)
 
 static int examine(struct report *report)
 {
+	const char *prefix, *posix = semundo__posix_directory(&prefix);
 	char *directory;
 	int r = semundo_directory(&directory);
 	if (r)
@@ -141,8 +143,8 @@ static int examine(struct report *report)
 	look_at_engine(report, "sysv");
 	look_at_engine(report, "posix");
 	look_at_directory(report, "native", directory);
-	if (strcmp(directory, "/dev/shm") != 0)
-		look_at_directory(report, "posix", "/dev/shm");
+	if (posix && strcmp(directory, posix) != 0)
+		look_at_directory(report, "posix", posix);
 	free(directory);
 	look_at_sysv(report);
 	look_at_logind(report, given.root, given.uid == NO_UID ? (uint32_t)geteuid() : given.uid);

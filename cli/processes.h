@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What /proc says of processes. */
+/* What the system says of processes (platform/), and what follows from it. */
 #ifndef SEMUNDO_CLI_PROCESSES_H
 #define SEMUNDO_CLI_PROCESSES_H
 
@@ -11,7 +11,7 @@
 /* Words with a space between, cut to size. */
 void join_words(char *ret, size_t size, char **words);
 
-/* Field 22 of /proc/PID/stat; 0: not there. */
+/* As in the record of a peer; 0: it is not there. */
 uint64_t process_start_time(pid_t pid);
 
 /* The short name ("comm"). */
@@ -27,7 +27,7 @@ bool is_our_namespace(const struct semundo_peer *peer);
 bool is_that_process(const struct semundo_peer *peer);
 
 /* The command that holds or waits: of the process on whose behalf the peer
- * holds, or its own; in full where /proc surely speaks of the same. */
+ * holds, or its own; in full where the system surely speaks of the same. */
 void peer_command(const struct semundo_peer *peer, char *ret, size_t size);
 
 #endif

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A keeper is told by KEEPER_SIGNAL with the number of units, sent through a
+ * pidfd, and answers with the same signal and a result, or by ending when it
+ * holds nothing any more.
+ */
 #include "keeper.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +19,24 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cli.h"
 #include "processes.h"
 
+#define KEEPER_SIGNAL SIGRTMIN
+#define KEEPER_NAME "semundo-keeper" /* as in /proc/PID/comm */
 #define PIDFD 3
 #define ANSWER 4
 #define FIRST_OTHER 5
 #define TELL_TIMEOUT_MS 10000
 
 /* ---- becoming one ------------------------------------------------------------ */
+
+struct start {
+	const struct keeper_task *task;
+	int pidfd;  /* of the process it holds for */
+	int answer; /* pipe to write the answer to */
+	pid_t parent;
+};
 
 static semundo_cancel_t *token;
 static volatile sig_atomic_t ended;
@@ -34,10 +50,10 @@ static void on_term(int signal)
 }
 
 /* Nothing of the shell's stays open here: a reader of its pipes would wait. */
-static int leave_descriptors(const struct keeper_task *task)
+static int leave_descriptors(const struct start *start)
 {
-	int high_pidfd = fcntl(task->pidfd, F_DUPFD, FIRST_OTHER);
-	int high_answer = fcntl(task->answer, F_DUPFD, FIRST_OTHER);
+	int high_pidfd = fcntl(start->pidfd, F_DUPFD, FIRST_OTHER);
+	int high_answer = fcntl(start->answer, F_DUPFD, FIRST_OTHER);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (high_pidfd < 0 || high_answer < 0 || null < 0)
 		return -errno;
@@ -53,7 +69,7 @@ static int leave_descriptors(const struct keeper_task *task)
 
 /* Its wait ends with the one that waits for its answer; SIGTERM ends it any
  * time. All else is as in a fresh process. */
-static int leave_session(const struct keeper_task *task)
+static int leave_session(const struct start *start)
 {
 	struct sigaction action = { .sa_handler = on_term }, ignore = { .sa_handler = SIG_IGN };
 	sigset_t told;
@@ -67,9 +83,9 @@ static int leave_session(const struct keeper_task *task)
 	sigprocmask(SIG_SETMASK, &told, NULL);
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
 		return -errno;
-	if (getppid() != task->parent)
+	if (getppid() != start->parent)
 		return -ECANCELED;
-	return chdir("/") < 0 ? -errno : leave_descriptors(task);
+	return chdir("/") < 0 ? -errno : leave_descriptors(start);
 }
 
 /* ---- keeping ------------------------------------------------------------------ */
@@ -128,34 +144,67 @@ static int acquire(const struct keeper_task *task)
 	return r;
 }
 
-static void prepare_and_acquire(const struct keeper_task *task, struct keeper_answer *said)
+static void prepare_and_acquire(const struct start *start, struct keeper_answer *said)
 {
-	answer_fd = task->answer;
+	answer_fd = start->answer;
 	said->result = semundo_cancel_new(&token);
 	if (!said->result)
-		said->result = leave_session(task);
+		said->result = leave_session(start);
 	if (said->result) {
 		snprintf(said->sentence, sizeof(said->sentence), "cannot start a keeper: %s",
 		         strerror(-said->result));
 		return;
 	}
-	said->result = acquire(task);
+	said->result = acquire(start->task);
 	if (said->result < 0)
 		snprintf(said->sentence, sizeof(said->sentence), "%s", semundo_error());
 	if (ended)
 		said->result = -ECANCELED;
 }
 
-void keeper_main(struct keeper_task *task)
+static void run_keeper(const struct start *start) __attribute__((noreturn));
+
+static void run_keeper(const struct start *start)
 {
 	struct keeper_answer said = { .result = 0 };
-	prepare_and_acquire(task, &said);
+	prepare_and_acquire(start, &said);
 	ssize_t n = write(answer_fd, &said, sizeof(said));
 	close(answer_fd);
 	if (n == (ssize_t)sizeof(said) && said.result >= 0)
-		keep(task->sem);
-	semundo_close(task->sem);
+		keep(start->task->sem);
+	semundo_close(start->task->sem);
 	_exit(0);
+}
+
+static int fork_keeper(struct start *start, pid_t *ret_keeper, int *ret_answer)
+{
+	int ends[2];
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return fail(STATUS_OS, "cannot make a pipe: %s", strerror(errno));
+	start->answer = ends[1];
+	start->parent = getpid();
+	pid_t keeper = fork();
+	if (keeper == 0)
+		run_keeper(start);
+	int status = keeper < 0 ?
+		fail(STATUS_OS, "cannot start a keeper: %s", strerror(errno)) : STATUS_OK;
+	close(ends[1]);
+	if (status)
+		close(ends[0]);
+	*ret_keeper = keeper;
+	*ret_answer = ends[0];
+	return status;
+}
+
+int keeper_start(const struct keeper_task *task, pid_t *ret_keeper, int *ret_answer)
+{
+	struct start start = { .task = task, .pidfd = pidfd_open(task->for_pid, 0) };
+	if (start.pidfd < 0)
+		return fail(status_of(-errno), "cannot hold for process %d: %s", (int)task->for_pid,
+		            strerror(errno));
+	int status = fork_keeper(&start, ret_keeper, ret_answer);
+	close(start.pidfd);
+	return status;
 }
 
 /* ---- telling -------------------------------------------------------------------- */
