@@ -82,13 +82,13 @@ check-musl: ## the library and the tests that need only it, with musl's C librar
 
 # Linked, not run. The command is not among it: see doc/platforms.md.
 ZIG ?= zig
-cross-macos: ## the library and a program with it, for macOS, by zig (ZIG=path)
+cross-macos: ## the library and the command, for macOS, by zig (ZIG=path)
 	@if ! command -v $(ZIG) >/dev/null; then \
 		echo "cross-macos: SKIPPED, there is no $(ZIG) (say ZIG=path of a Zig compiler)"; \
 	else \
-		scripts/install-deps build && \
+		scripts/install-deps build macos && \
 		for cpu in aarch64 x86_64; do \
-			ZIG=$(ZIG) MESON=$(MESON) scripts/cross-macos $$cpu $(BUILD)-macos-$$cpu || exit; \
+			ZIG=$(ZIG) MESON=$(MESON) scripts/cross-macos $$cpu $(abspath $(BUILD)-macos) || exit; \
 		done; \
 	fi
 
@@ -113,4 +113,4 @@ install: ## install under PREFIX (/usr/local), in DESTDIR
 	@if [ -z "$$DESTDIR" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
 
 clean: ## remove the build directory
-	rm -rf $(BUILD) $(BUILD_MUSL) $(BUILD)-macos-aarch64 $(BUILD)-macos-x86_64
+	rm -rf $(BUILD) $(BUILD_MUSL) $(BUILD)-macos

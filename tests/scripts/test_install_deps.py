@@ -131,7 +131,7 @@ def test_other_systems_are_told(system):
 
 
 @pytest.mark.parametrize("group, name", [
-    ("test", "check"), ("demo", "xz-utils"), ("more", "clang-14"), ("more", "libclang-rt-14-dev"),
+    ("test", "check"), ("demo", "xz-utils"), ("macos", "xz-utils"), ("more", "clang-14"), ("more", "libclang-rt-14-dev"),
     ("more", "valgrind"), ("analyze", "cppcheck"), ("analyze", "clang-tidy-14"),
     ("coverage", "gcovr"),
 ])
