@@ -21,6 +21,10 @@
  * - semundo_sem_wait(), _timedwait() and _clockwait() are cancellation points.
  * - semundo_sem_post() is async-signal-safe.
  * - A deadline on CLOCK_REALTIME follows when the clock is set, within 50 ms.
+ * - Who sleeps looks around every 10 s (every 50 ms with such a deadline), or at
+ *   the next post. So long may a unit lie unused whose poster was killed in
+ *   the middle of the post. A signal handler that runs just then does not end the
+ *   wait.
  */
 #ifndef SEMUNDO_SEMAPHORE_H
 #define SEMUNDO_SEMAPHORE_H
