@@ -3,7 +3,8 @@
  * The native engine's own handle, and what its files call of each other:
  *
  *   native.c          the engine's table
- *   native_file.c     files: create, open, check, map, grow
+ *   native_file.c     files: create, open, check, map
+ *   native_names.c    names: what stands there, removing, listing
  *   native_attach.c   the process's slot in a semaphore; the private lock
  *   native_lane.h     the recoverable operation of PERMITS
  *   native_permits.c native_lock.c native_signal.c   the three kinds
@@ -58,10 +59,20 @@ int semundo__native_open(semundo_t **ret, const char *name, unsigned flags, uint
                          const struct semundo_options *options);
 int semundo__native_anonymous(semundo_t **ret, const struct semundo_options *options);
 int semundo__native_open_fd(semundo_t **ret, int fd, const struct semundo_options *options);
-int semundo__native_unlink(const char *name, const char *dir);
-int semundo__native_list(const char *dir, int (*visit)(const char *name, void *arg), void *arg);
 int semundo__native_descriptor(semundo_t *sem, int *ret_fd);
 void semundo__native_destroy(semundo_t *sem);
+
+/* ---- native_names.c ---- */
+
+#define NATIVE_PREFIX "semundo."
+
+/* Writes the path of a name's file: PATH_MAX bytes. */
+void semundo__native_path(char *ret, const struct directory *dir, const char *name);
+
+int semundo__native_unlink(const char *name, const char *dir);
+int semundo__native_list(const char *dir, int (*visit)(const char *name, void *arg), void *arg);
+
+/* ---- native_attach.c ---- */
 
 /* Slots that are allocated and can be touched; looks again at the file. */
 uint32_t semundo__native_slots(struct native_sem *sem);
@@ -74,8 +85,6 @@ static inline bool slot_reachable(struct native_sem *sem, uint32_t slot)
 {
 	return slot < load_relaxed(&sem->reachable) || slot < semundo__native_slots(sem);
 }
-
-/* ---- native_attach.c ---- */
 
 /* Takes a slot, joining the directory first; cheap when done. */
 int semundo__native_attach(struct native_sem *sem);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* This process's slot in a semaphore, and the private lock of its lane. */
+/* This process's slot in a semaphore, more slots, and the private lock of its lane. */
 #include <errno.h>
 #include <signal.h>
 
 #include "error.h"
 #include "native_lane.h"
+#include "platform/file.h"
 #include "platform/process.h"
 #include "platform/wait.h"
 
@@ -54,6 +55,52 @@ __attribute__((cold, noinline)) void semundo__section_drain(void)
 	uint32_t units;
 	while ((units = take_deferred(&sem)))
 		sem->base.ops->release(&sem->base, units);
+}
+
+/* ---- growing ------------------------------------------------------------------ */
+
+#define GROW_SLOTS 64u
+
+static void raise_reachable(struct native_sem *sem, uint32_t to)
+{
+	uint32_t known = load_relaxed(&sem->reachable);
+	while (known < to && !cas_relaxed(&sem->reachable, &known, to))
+		;
+}
+
+/* A file may claim slots whose memory is not there: see that it is, once. */
+uint32_t semundo__native_slots(struct native_sem *sem)
+{
+	uint32_t known = load_relaxed(&sem->reachable);
+	uint32_t claimed = load_acquire(&sem->file->slots); /* pairs with semundo__native_grow() */
+	if (claimed > MAX_SLOTS)
+		claimed = MAX_SLOTS;
+	if (claimed <= known)
+		return known;
+	if (semundo__populate(&sem->file->slot[known], (claimed - known) * sizeof(struct sem_slot),
+	                      !sem->base.read_only))
+		return known;
+	raise_reachable(sem, claimed);
+	return load_relaxed(&sem->reachable);
+}
+
+int semundo__native_grow(struct native_sem *sem)
+{
+	uint32_t slots = semundo__native_slots(sem);
+	uint32_t more = slots + GROW_SLOTS < MAX_SLOTS ? slots + GROW_SLOTS : MAX_SLOTS;
+	if (slots == MAX_SLOTS)
+		return -EUSERS;
+	int r = semundo__populate(&sem->file->slot[slots], (more - slots) * sizeof(struct sem_slot),
+	                          true);
+	if (r)
+		return r;
+	POINT("grow:allocated"); /* killed here: memory of this file that the next one uses */
+	/* Not `slots`: the count may have been scribbled back since it was read. */
+	uint32_t claimed = load_relaxed(&sem->file->slots);
+	if (claimed < more)
+		cas_acq_rel(&sem->file->slots, &claimed, more);
+	raise_reachable(sem, more);
+	return 0;
 }
 
 /* ---- users -------------------------------------------------------------------- */

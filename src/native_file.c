@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The files of native semaphores: made complete, checked before use. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,16 +12,13 @@
 #include "error.h"
 #include "native_binary.h"
 #include "platform/file.h"
-#include "platform/process.h"
 #include "platform/wait.h"
 #include "registry.h"
 #include "wiped.h"
 
-#define PREFIX "semundo."
 #define OPEN_TRIES 100
 #define FIRST_BYTES 4096u
 #define FIRST_SLOTS ((FIRST_BYTES - SEM_SLOTS_OFFSET) / 64)
-#define GROW_SLOTS 64u
 #define SPIN_FIRST 100u
 
 /* What a file is opened for: the pieces that all functions here pass on. */
@@ -43,11 +39,6 @@ static int fail_open(const struct request *q, int r, const char *what)
 {
 	return semundo__fail(r, "cannot open semaphore '%s' in '%s': %s", shown(q), q->dir->path,
 	                     what);
-}
-
-static void path_of(char *ret, const struct directory *dir, const char *name)
-{
-	snprintf(ret, PATH_MAX, "%s/" PREFIX "%s", dir->path, name);
 }
 
 /* ---- checking ------------------------------------------------------------------ */
@@ -200,7 +191,7 @@ static int open_path(const struct request *q, int *ret_fd)
 {
 	char path[PATH_MAX];
 	int access = q->flags & SEMUNDO_OBSERVE ? O_RDONLY : O_RDWR;
-	path_of(path, q->dir, q->name);
+	semundo__native_path(path, q->dir, q->name);
 	int fd = open(path, access | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd >= 0) {
 		*ret_fd = fd;
@@ -305,8 +296,8 @@ close_dir:
 
 static int publish(const struct request *q, const struct new_file *new)
 {
-	char name[sizeof(PREFIX) + SEMUNDO_NAME_MAX];
-	snprintf(name, sizeof(name), PREFIX "%s", q->name);
+	char name[sizeof(NATIVE_PREFIX) + SEMUNDO_NAME_MAX];
+	snprintf(name, sizeof(name), NATIVE_PREFIX "%s", q->name);
 	int r = semundo__file_publish(new->fd, new->temporary, new->dirfd, name,
 	                              q->flags & SEMUNDO_REPLACE);
 	POINT("create:linked");
@@ -409,124 +400,4 @@ int semundo__native_descriptor(semundo_t *base, int *ret_fd)
 	}
 	*ret_fd = fd;
 	return 0;
-}
-
-/* ---- growing ---------------------------------------------------------------------- */
-
-static void raise_reachable(struct native_sem *sem, uint32_t to)
-{
-	uint32_t known = load_relaxed(&sem->reachable);
-	while (known < to && !cas_relaxed(&sem->reachable, &known, to))
-		;
-}
-
-/* A file may claim slots whose memory is not there: see that it is, once. */
-uint32_t semundo__native_slots(struct native_sem *sem)
-{
-	uint32_t known = load_relaxed(&sem->reachable);
-	uint32_t claimed = load_acquire(&sem->file->slots); /* pairs with semundo__native_grow() */
-	if (claimed > MAX_SLOTS)
-		claimed = MAX_SLOTS;
-	if (claimed <= known)
-		return known;
-	if (semundo__populate(&sem->file->slot[known], (claimed - known) * sizeof(struct sem_slot),
-	                      !sem->base.read_only))
-		return known;
-	raise_reachable(sem, claimed);
-	return load_relaxed(&sem->reachable);
-}
-
-int semundo__native_grow(struct native_sem *sem)
-{
-	uint32_t slots = semundo__native_slots(sem);
-	uint32_t more = slots + GROW_SLOTS < MAX_SLOTS ? slots + GROW_SLOTS : MAX_SLOTS;
-	if (slots == MAX_SLOTS)
-		return -EUSERS;
-	int r = semundo__populate(&sem->file->slot[slots], (more - slots) * sizeof(struct sem_slot),
-	                          true);
-	if (r)
-		return r;
-	POINT("grow:allocated"); /* killed here: memory of this file that the next one uses */
-	/* Not `slots`: the count may have been scribbled back since it was read. */
-	uint32_t claimed = load_relaxed(&sem->file->slots);
-	if (claimed < more)
-		cas_acq_rel(&sem->file->slots, &claimed, more);
-	raise_reachable(sem, more);
-	return 0;
-}
-
-/* ---- names ------------------------------------------------------------------------- */
-
-/* Ours, damaged or not; but not what somebody else put there. */
-static bool looks_like_ours(int fd)
-{
-	struct stat st;
-	uint64_t magic = 0;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return false;
-	return st.st_size == (off_t)sizeof(struct sem_file) ||
-	       (pread(fd, &magic, sizeof(magic), 0) == (ssize_t)sizeof(magic) &&
-	        (magic == SEM_MAGIC || magic == __builtin_bswap64(SEM_MAGIC)));
-}
-
-static int fail_foreign(const char *path)
-{
-	return semundo__fail(-EUCLEAN, "cannot remove '%s': not a semaphore of semundo", path);
-}
-
-int semundo__native_unlink(const char *name, const char *dir_name)
-{
-	char path[PATH_MAX];
-	struct directory *dir;
-	int r = semundo__directory_get(&dir, dir_name);
-	if (r)
-		return r;
-	path_of(path, dir, name);
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd >= 0) {
-		bool ours = looks_like_ours(fd);
-		close(fd);
-		if (!ours)
-			return fail_foreign(path);
-		r = unlink(path) < 0 ? -errno : 0;
-	} else {
-		r = -errno;
-	}
-	if (r == -ENXIO)
-		return fail_foreign(path);
-	if (r == -ELOOP)
-		return semundo__fail(-EUCLEAN, "cannot remove '%s': a symbolic link stands there",
-		                     path);
-	return r ? semundo__fail(r, "cannot remove semaphore '%s' in '%s': %s", name, dir->path,
-	                         semundo__reason(r)) :
-		   0;
-}
-
-static bool ends_in_sysv(const char *name)
-{
-	size_t length = strlen(name);
-	return length >= 5 && strcmp(name + length - 5, ".sysv") == 0;
-}
-
-int semundo__native_list(const char *dir_name, int (*visit)(const char *name, void *arg),
-                         void *arg)
-{
-	char *path;
-	int r = semundo__directory_path(&path, dir_name);
-	if (r)
-		return r;
-	DIR *d = opendir(path);
-	if (!d) {
-		r = semundo__fail(-errno, "cannot list semaphores in '%s': %s", path,
-		                  strerror(errno));
-	} else {
-		const struct dirent *e;
-		while (r == 0 && (e = readdir(d)))
-			if (strncmp(e->d_name, PREFIX, sizeof(PREFIX) - 1) == 0 &&
-			    e->d_name[sizeof(PREFIX) - 1] && !ends_in_sysv(e->d_name))
-				r = visit(e->d_name + sizeof(PREFIX) - 1, arg);
-		closedir(d);
-	}
-	free(path);
-	return r;
 }
