@@ -78,7 +78,8 @@ enum {
 	SEMUNDO_CREATE = 1 << 0,  /* make it where it is not there */
 	SEMUNDO_EXCL = 1 << 1,    /* with CREATE: -EEXIST where it is there */
 	SEMUNDO_REPLACE = 1 << 2, /* with CREATE: a new one takes the name; who
-	                             has the old one open goes on with that */
+	                             has the old one open goes on with that.
+	                             -EUCLEAN where a foreign file has it */
 	SEMUNDO_OBSERVE = 1 << 3  /* read only: value, info and lists work,
 	                             everything else is -EBADF */
 };
@@ -148,8 +149,7 @@ int semundo_engine_caps(const char *engine, unsigned *ret_caps);
  * damaged), -ENOEXEC (made by an incompatible version or word layout),
  * -ENOSPC (the filesystem is full, or a limit of System V semaphores is
  * reached: the sentence says which), -ENOTDIR (the directory is a file), -EROFS
- * (it is read-only), -EISDIR (REPLACE: a directory stands at the name),
- * -EMFILE, -ENFILE, -ENOMEM.
+ * (it is read-only), -EMFILE, -ENFILE, -ENOMEM.
  * -ENOTSUP also stands for what the engine cannot do, as PERMITS in "posix".
  * sysv: -EIDRM (the name is there, its set was removed), -ENXIO (its set is in
  * another IPC namespace), -EBUSY, -EUSERS.

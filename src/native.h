@@ -69,6 +69,10 @@ void semundo__native_destroy(semundo_t *sem);
 /* Writes the path of a name's file: PATH_MAX bytes. */
 void semundo__native_path(char *ret, const struct directory *dir, const char *name);
 
+/* 0: a file of ours stands there, damaged or not; -EUCLEAN: what somebody else
+ * put there; -ELOOP: a symbolic link; -ENOENT, -EACCES, ... */
+int semundo__native_standing(const char *path);
+
 int semundo__native_unlink(const char *name, const char *dir);
 int semundo__native_list(const char *dir, int (*visit)(const char *name, void *arg), void *arg);
 

@@ -262,6 +262,11 @@ static int fail_create(const struct request *q, int r)
 		what = "no permission to create files there";
 	} else if (r == -EEXIST) {
 		what = "there is one of that name";
+	} else if (r == -EUCLEAN) {
+		what = "what stands there is not a semaphore of semundo; remove it, or take another name";
+	} else if (r == -ELOOP) {
+		r = -EUCLEAN;
+		what = "a symbolic link stands there; remove it, or take another name";
 	}
 	return semundo__fail(r, "cannot create semaphore '%s' in '%s': %s", shown(q), q->dir->path,
 	                     what);
@@ -294,11 +299,23 @@ close_dir:
 	return fail_create(q, r);
 }
 
+/* What is not ours keeps its name, as in semundo_unlink(). */
+static int check_replaced(const struct request *q)
+{
+	char path[PATH_MAX];
+	semundo__native_path(path, q->dir, q->name);
+	int r = semundo__native_standing(path);
+	return r && r != -ENOENT ? fail_create(q, r) : 0;
+}
+
 static int publish(const struct request *q, const struct new_file *new)
 {
 	char name[sizeof(NATIVE_PREFIX) + SEMUNDO_NAME_MAX];
+	int r = q->flags & SEMUNDO_REPLACE ? check_replaced(q) : 0;
+	if (r)
+		return r;
 	snprintf(name, sizeof(name), NATIVE_PREFIX "%s", q->name);
-	int r = semundo__file_publish(new->fd, new->temporary, new->dirfd, name,
+	r = semundo__file_publish(new->fd, new->temporary, new->dirfd, name,
 	                              q->flags & SEMUNDO_REPLACE);
 	POINT("create:linked");
 	return r ? fail_create(q, r) : 0;

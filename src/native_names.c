@@ -29,9 +29,14 @@ static bool looks_like_ours(int fd)
 	        (magic == SEM_MAGIC || magic == __builtin_bswap64(SEM_MAGIC)));
 }
 
-static int fail_foreign(const char *path)
+int semundo__native_standing(const char *path)
 {
-	return semundo__fail(-EUCLEAN, "cannot remove '%s': not a semaphore of semundo", path);
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENXIO ? -EUCLEAN : -errno;
+	bool ours = looks_like_ours(fd);
+	close(fd);
+	return ours ? 0 : -EUCLEAN;
 }
 
 int semundo__native_unlink(const char *name, const char *dir_name)
@@ -42,21 +47,14 @@ int semundo__native_unlink(const char *name, const char *dir_name)
 	if (r)
 		return r;
 	semundo__native_path(path, dir, name);
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd >= 0) {
-		bool ours = looks_like_ours(fd);
-		close(fd);
-		if (!ours)
-			return fail_foreign(path);
-		r = unlink(path) < 0 ? -errno : 0;
-	} else {
-		r = -errno;
-	}
-	if (r == -ENXIO)
-		return fail_foreign(path);
+	r = semundo__native_standing(path);
+	if (r == -EUCLEAN)
+		return semundo__fail(r, "cannot remove '%s': not a semaphore of semundo", path);
 	if (r == -ELOOP)
 		return semundo__fail(-EUCLEAN, "cannot remove '%s': a symbolic link stands there",
 		                     path);
+	if (!r && unlink(path) < 0)
+		r = -errno;
 	return r ? semundo__fail(r, "cannot remove semaphore '%s' in '%s': %s", name, dir->path,
 	                         semundo__reason(r)) :
 		   0;

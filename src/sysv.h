@@ -126,6 +126,9 @@ void semundo__sysv_path(char *ret, const struct directory *dir, const char *name
 int semundo__sysv_read(const struct sysv_request *q, struct sysv_file *ret, struct stat *ret_stat,
                        int *ret_fd);
 
+/* Whether what reading refused with r is of our size: damaged, it may go. */
+bool semundo__sysv_is_damaged(const char *path, int r);
+
 /*
  * Removes the name if it still leads to the file of that descriptor. Who does
  * this, or replaces a name, has the file's lock. 0 (gone either way), -EBUSY.

@@ -58,6 +58,11 @@ int semundo__sysv_fail_create(const struct sysv_request *q, int r)
 		what = "no permission to create files there";
 	} else if (r == -EEXIST) {
 		what = "there is one of that name";
+	} else if (r == -EUCLEAN) {
+		what = "what stands there is not a file of semundo; remove it, or take another name";
+	} else if (r == -ELOOP) {
+		what = "a symbolic link stands there; remove it, or take another name";
+		r = -EUCLEAN;
 	} else if (r == -ENOSYS) {
 		what = "this system has no System V semaphores";
 		r = -ENOTSUP;

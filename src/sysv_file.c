@@ -94,6 +94,13 @@ int semundo__sysv_read(const struct sysv_request *q, struct sysv_file *ret, stru
 	return r;
 }
 
+bool semundo__sysv_is_damaged(const char *path, int r)
+{
+	struct stat st;
+	return (r == -EUCLEAN || r == -ENOEXEC || r == -ENXIO) && lstat(path, &st) == 0 &&
+	       S_ISREG(st.st_mode) && st.st_size == (off_t)sizeof(struct sysv_file);
+}
+
 /* ---- names are changed under the lock of the file they lead to ---------------- */
 
 int semundo__sysv_lock(int fd)
@@ -166,16 +173,20 @@ static int write_file(const struct draft *d)
 	return n == (ssize_t)sizeof(d->file) ? 0 : n < 0 ? -errno : -ENOSPC;
 }
 
-/* Another name may stand there by now, which has users of its own. */
+/* Another name may stand there by now, which has users of its own. What is not
+ * ours keeps its name, as in semundo_unlink(). */
 static int replace(const struct sysv_request *q, const struct draft *d, const char *path)
 {
 	struct sysv_file old;
 	struct stat st;
 	unsigned short values[SYSV_COUNT];
-	int fd, r = 0;
-	bool known = semundo__sysv_read(q, &old, &st, &fd) == 0;
+	int fd;
+	int r = semundo__sysv_read(q, &old, &st, &fd);
+	bool known = r == 0;
 	if (known)
 		r = semundo__sysv_lock(fd);
+	else if (r == -ENOENT || semundo__sysv_is_damaged(path, r))
+		r = 0;
 	if (!r && rename(d->path, path) < 0)
 		r = -errno;
 	POINT("sysv:replaced"); /* killed here: semundo_gc() finds the old set */

@@ -244,14 +244,6 @@ static int unlink_set(const struct sysv_request *q, const struct sysv_file *file
 	return 0;
 }
 
-/* Damaged, but of our size: it may go. */
-static bool is_damaged_one(const char *path, int r)
-{
-	struct stat st;
-	return (r == -EUCLEAN || r == -ENOEXEC || r == -ENXIO) && lstat(path, &st) == 0 &&
-	       S_ISREG(st.st_mode) && st.st_size == (off_t)sizeof(struct sysv_file);
-}
-
 int semundo__sysv_unlink(const char *name, const char *dir)
 {
 	struct sysv_request q = { name, NULL, 0, 0, NULL };
@@ -268,7 +260,7 @@ int semundo__sysv_unlink(const char *name, const char *dir)
 		return r;
 	semundo__sysv_path(path, q.dir, name);
 	r = semundo__sysv_read(&q, &file, &st, &fd);
-	if (r && is_damaged_one(path, r))
+	if (r && semundo__sysv_is_damaged(path, r))
 		return unlink(path) < 0 ? fail_unlink(&q, -errno, strerror(errno)) : 0;
 	if (r)
 		return r == -ENOENT ? fail_unlink(&q, r, semundo__reason(r)) :

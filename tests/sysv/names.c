@@ -168,6 +168,13 @@ static void put(const char *file, const void *bytes, size_t size)
 	close(fd);
 }
 
+static void refuse_replacing(const char *word)
+{
+	semundo_t *sem;
+	must_fail_unchanged(semundo_open(&sem, "sysv:s", SEMUNDO_CREATE | SEMUNDO_REPLACE, NULL),
+	                    EUCLEAN, word);
+}
+
 START_TEST(foreign_files_are_refused)
 {
 	semundo_t *sem;
@@ -176,15 +183,23 @@ START_TEST(foreign_files_are_refused)
 	must_fail_unchanged(semundo_open(&sem, "sysv:s", 0, NULL), EUCLEAN, "short");
 	put("semundo.s.sysv", bytes, 5);
 	must_fail_unchanged(semundo_open(&sem, "sysv:s", SEMUNDO_CREATE, NULL), EUCLEAN, "foreign");
+	refuse_replacing("not a file of semundo");
 	put("semundo.s.sysv", bytes, 64);
 	must_fail_unchanged(semundo_open(&sem, "sysv:s", SEMUNDO_CREATE, NULL), EUCLEAN, "'s'");
-	must(semundo_unlink("sysv:s", NULL)); /* it may be one of ours, damaged */
+	/* It may be one of ours, damaged. */
+	must(semundo_open(&sem, "sysv:s", SEMUNDO_CREATE | SEMUNDO_REPLACE, NULL));
+	must(semundo_close(sem));
+	must(semundo_unlink("sysv:s", NULL));
+	put("semundo.s.sysv", bytes, 64);
+	must(semundo_unlink("sysv:s", NULL));
 	ck_assert_int_eq(symlink("x", in_dir("semundo.s.sysv")), 0);
 	must_fail_unchanged(semundo_open(&sem, "sysv:s", 0, NULL), ELOOP, "symbolic link");
 	must_fail_unchanged(semundo_unlink("sysv:s", NULL), EUCLEAN, "symbolic link");
+	refuse_replacing("symbolic link");
 	ck_assert_int_eq(unlink(in_dir("semundo.s.sysv")), 0);
 	ck_assert_int_eq(mkfifo(in_dir("semundo.s.sysv"), 0600), 0);
 	must_fail_unchanged(semundo_open(&sem, "sysv:s", 0, NULL), EUCLEAN, "'s'");
+	refuse_replacing("not a file of semundo");
 	ck_assert_int_eq(unlink(in_dir("semundo.s.sysv")), 0);
 }
 END_TEST
