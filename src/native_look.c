@@ -11,6 +11,7 @@
 #include "error.h"
 #include "native_binary.h"
 #include "native_lane.h"
+#include "observer.h"
 
 int semundo__native_value(semundo_t *base, int64_t *ret)
 {
@@ -234,73 +235,21 @@ int semundo__native_describe(semundo_t *base, pid_t for_pid, const char *command
 
 /* ---- who may only look ------------------------------------------------------------------ */
 
-static int refuse(semundo_t *base)
-{
-	return semundo__fail(-EBADF, "cannot change '%s': it was opened for looking only",
-	                     semundo__name_of(base));
-}
-
-static int observer_try(semundo_t *base, unsigned n)
-{
-	(void)base;
-	(void)n;
-	return -EAGAIN;
-}
-
-static int observer_acquire(semundo_t *base, unsigned n, const struct wait_how *how)
-{
-	(void)n;
-	(void)how;
-	return refuse(base);
-}
-
-static int observer_release(semundo_t *base, unsigned n)
-{
-	(void)n;
-	return semundo__fail_static(-EBADF, "cannot release '%s': it was opened for looking only",
-	                            base);
-}
-
-static int observer_wait_idle(semundo_t *base, const struct wait_how *how)
-{
-	(void)how;
-	return refuse(base);
-}
-
-static int observer_resize(semundo_t *base, unsigned capacity)
-{
-	(void)capacity;
-	return refuse(base);
-}
-
-static int observer_hold_descriptor(semundo_t *base, int *ret_fd)
-{
-	(void)ret_fd;
-	return refuse(base);
-}
-
-static int observer_describe(semundo_t *base, pid_t for_pid, const char *command)
-{
-	(void)for_pid;
-	(void)command;
-	return refuse(base);
-}
-
 const struct sem_ops semundo__observer_ops = {
 	.acquire_forever = semundo__acquire_slowly,
-	.try_acquire = observer_try,
-	.acquire = observer_acquire,
-	.release = observer_release,
-	.wait_idle = observer_wait_idle,
-	.resize = observer_resize,
+	.try_acquire = semundo__observer_try,
+	.acquire = semundo__observer_acquire,
+	.release = semundo__observer_number,
+	.wait_idle = semundo__observer_wait_idle,
+	.resize = semundo__observer_number,
 	.value = semundo__native_value,
 	.held = semundo__native_held,
 	.info = semundo__native_info,
 	.peers = semundo__native_peers,
 	.deaths = semundo__native_deaths,
-	.recover = refuse,
+	.recover = semundo__observer_recover,
 	.descriptor = semundo__native_descriptor,
-	.hold_descriptor = observer_hold_descriptor,
-	.describe = observer_describe,
+	.hold_descriptor = semundo__observer_descriptor,
+	.describe = semundo__observer_describe,
 	.destroy = semundo__native_destroy,
 };

@@ -8,6 +8,7 @@
 #include "atomics.h"
 #include "cancel.h"
 #include "error.h"
+#include "observer.h"
 #include "platform/wait.h"
 #include "posix.h"
 
@@ -226,66 +227,21 @@ const struct sem_ops semundo__posix_ops = {
 
 /* ---- who may only look ------------------------------------------------------------------ */
 
-static int refuse(semundo_t *base)
-{
-	return semundo__fail_static(-EBADF, "cannot change '%s': it was opened for looking only",
-	                            base);
-}
-
-static int refuse_try(semundo_t *base, unsigned n)
-{
-	(void)base;
-	(void)n;
-	return -EAGAIN;
-}
-
-static int refuse_acquire(semundo_t *base, unsigned n, const struct wait_how *how)
-{
-	(void)n;
-	(void)how;
-	return refuse(base);
-}
-
-static int refuse_number(semundo_t *base, unsigned n)
-{
-	(void)n;
-	return refuse(base);
-}
-
-static int refuse_wait_idle(semundo_t *base, const struct wait_how *how)
-{
-	(void)how;
-	return refuse(base);
-}
-
-static int refuse_descriptor(semundo_t *base, int *ret_fd)
-{
-	(void)ret_fd;
-	return refuse(base);
-}
-
-static int refuse_describe(semundo_t *base, pid_t for_pid, const char *command)
-{
-	(void)for_pid;
-	(void)command;
-	return refuse(base);
-}
-
 const struct sem_ops semundo__posix_observer_ops = {
 	.acquire_forever = semundo__acquire_slowly,
-	.try_acquire = refuse_try,
-	.acquire = refuse_acquire,
-	.release = refuse_number,
-	.wait_idle = refuse_wait_idle,
-	.resize = refuse_number,
+	.try_acquire = semundo__observer_try,
+	.acquire = semundo__observer_acquire,
+	.release = semundo__observer_number,
+	.wait_idle = semundo__observer_wait_idle,
+	.resize = semundo__observer_number,
 	.value = get_value,
 	.held = held,
 	.info = info,
 	.peers = no_peers,
 	.deaths = no_deaths,
-	.recover = refuse,
+	.recover = semundo__observer_recover,
 	.descriptor = no_descriptor,
-	.hold_descriptor = refuse_descriptor,
-	.describe = refuse_describe,
+	.hold_descriptor = semundo__observer_descriptor,
+	.describe = semundo__observer_describe,
 	.destroy = semundo__posix_destroy,
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "observer.h"
 #include "sysv.h"
 
 int semundo__sysv_count(const struct sysv_sem *sem, int command, unsigned short number)
@@ -161,59 +162,21 @@ const struct sem_ops semundo__sysv_ops = {
 
 /* ---- who may only look ---------------------------------------------------------------- */
 
-static int refuse(semundo_t *base)
-{
-	return semundo__fail_static(-EBADF, "cannot change '%s': it was opened for looking only",
-	                            base);
-}
-
-static int observer_acquire(semundo_t *base, unsigned n, const struct wait_how *how)
-{
-	(void)n;
-	(void)how;
-	return refuse(base);
-}
-
-static int observer_number(semundo_t *base, unsigned n)
-{
-	(void)n;
-	return refuse(base);
-}
-
-static int observer_wait_idle(semundo_t *base, const struct wait_how *how)
-{
-	(void)how;
-	return refuse(base);
-}
-
-static int observer_descriptor(semundo_t *base, int *ret_fd)
-{
-	(void)ret_fd;
-	return refuse(base);
-}
-
-static int observer_describe(semundo_t *base, pid_t for_pid, const char *command)
-{
-	(void)for_pid;
-	(void)command;
-	return refuse(base);
-}
-
 const struct sem_ops semundo__sysv_observer_ops = {
 	.acquire_forever = semundo__acquire_slowly,
-	.try_acquire = semundo__sysv_try,
-	.acquire = observer_acquire,
-	.release = observer_number,
-	.wait_idle = observer_wait_idle,
-	.resize = observer_number,
+	.try_acquire = semundo__observer_try,
+	.acquire = semundo__observer_acquire,
+	.release = semundo__observer_number,
+	.wait_idle = semundo__observer_wait_idle,
+	.resize = semundo__observer_number,
 	.value = semundo__sysv_value,
 	.held = held,
 	.info = look,
 	.peers = peers,
 	.deaths = deaths,
-	.recover = refuse,
+	.recover = semundo__observer_recover,
 	.descriptor = descriptor,
-	.hold_descriptor = observer_descriptor,
-	.describe = observer_describe,
+	.hold_descriptor = semundo__observer_descriptor,
+	.describe = semundo__observer_describe,
 	.destroy = semundo__sysv_destroy,
 };
