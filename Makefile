@@ -55,7 +55,7 @@ fuzz: ## SECONDS=1800 of hostile files; finds stay in fuzz/found
 	@fuzz/run for $(SECONDS) $(abspath $(BUILD)-fuzz)/fuzz/fuzz-semaphore $(abspath fuzz/corpus)
 
 analyze: ## gcc -fanalyzer, clang-tidy and cppcheck over src and cli
-	$(call compile,test analyze)
+	$(call configure,test analyze)
 	@scripts/analyze $(BUILD)
 
 coverage: ## which lines of src the tests reach; the report is in BUILD-coverage
