@@ -18,7 +18,9 @@
  *   release what another thread of it acquired.
  * - A child made by fork() holds nothing of what its parent holds. Its copies
  *   of the handles work: the child attaches as a process of its own.
- *   Between vfork() and exec() nothing of this library may be called.
+ *   Between vfork() and exec() nothing of this library may be called. A child
+ *   that is forked by a signal handler which interrupted this library must not
+ *   return from the handler.
  * - exec() ends a process's holds, as its death would.
  * - Functions that open, acquire, release, wait or close are no points of
  *   cancellation (pthread_cancel(3)); use a cancel token.
