@@ -316,7 +316,7 @@ static int publish(const struct request *q, const struct new_file *new)
 		return r;
 	snprintf(name, sizeof(name), NATIVE_PREFIX "%s", q->name);
 	r = semundo__file_publish(new->fd, new->temporary, new->dirfd, name,
-	                              q->flags & SEMUNDO_REPLACE);
+	                          q->flags & SEMUNDO_REPLACE);
 	POINT("create:linked");
 	return r ? fail_create(q, r) : 0;
 }
@@ -324,7 +324,7 @@ static int publish(const struct request *q, const struct new_file *new)
 /* The name comes last: a failure before it leaves nothing. */
 static int create_and_adopt(semundo_t **ret, const struct request *q, bool keep)
 {
-	struct new_file new;
+	struct new_file new = { .fd = -1 };
 	semundo_t *sem;
 	int r = create(q, &new);
 	if (r)

@@ -64,7 +64,7 @@ static int own_info(const struct sysv_sem *sem, struct semundo_info *info)
 
 static int raw_info(const struct sysv_sem *sem, struct semundo_info *info)
 {
-	struct semid_ds set;
+	struct semid_ds set = { 0 };
 	union semun u = { .buf = &set };
 	if (semctl(sem->id, 0, IPC_STAT, u) < 0)
 		return -errno;

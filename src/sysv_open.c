@@ -130,14 +130,13 @@ static int open_existing(semundo_t **ret, const struct sysv_request *q)
 	if (r)
 		return r;
 	r = semundo__sysv_check(&file, &st, values);
+	bool is_stale = r ? r == -EIDRM && (q->flags & SEMUNDO_CREATE) : !values[SYSV_NAMED];
 	if (!r && q->kind && q->kind != file.kind)
 		r = semundo__sysv_fail_open(q, -EPROTOTYPE, "it is there, but of another kind");
-	else if (!r && !values[SYSV_NAMED])
+	else if (is_stale)
 		r = mend(q, fd);
 	else if (!r)
 		r = adopt(ret, q, &file);
-	else if (r == -EIDRM && (q->flags & SEMUNDO_CREATE))
-		r = mend(q, fd);
 	else if (r == -EIDRM)
 		r = semundo__sysv_fail_open(q, r,
 		                            "its System V set was removed (ipcrm, or a restart); "
@@ -175,9 +174,9 @@ static int check_capacity(const struct sysv_request *q)
 /* What stands in the way may be a name of which the set is gone; it is mended. */
 static bool leads_nowhere(const struct sysv_request *q)
 {
-	semundo_t *there;
+	semundo_t *there = NULL;
 	int r = open_existing(&there, q);
-	if (r == 0 && --there->references == 0)
+	if (there && --there->references == 0)
 		there->ops->destroy(there);
 	if (r != -ENOENT)
 		semundo__sysv_fail_create(q, -EEXIST);

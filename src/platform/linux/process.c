@@ -115,7 +115,7 @@ static int umask_from_proc(uint32_t *ret)
 
 uint32_t semundo__umask(void)
 {
-	uint32_t mask;
+	uint32_t mask = 0;
 	if (umask_from_proc(&mask) < 0) {
 		mask = umask(0);
 		umask(mask);
