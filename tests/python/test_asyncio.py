@@ -184,6 +184,7 @@ class Tasks(Case):
         threads = [self.thread(run, many()) for _ in range(3)]
         for thread in threads:
             self.join(thread)
+        until(lambda: s.value == 2, "all units are where they belong")
         self.assertEqual((s.value, len(most)), (2, 300))
         self.assertLessEqual(max(most), 2)
 
