@@ -80,6 +80,8 @@ void semundo__sysv_forked(semundo_t *base)
 static int attach(const struct sysv_request *q, const struct sysv_file *file)
 {
 	int r = semundo__sysv_attach(file->id, true);
+	if (r == -EIDRM) /* since it was checked its name was removed, and its last user left */
+		return -EAGAIN;
 	if (r == -EACCES)
 		return semundo__sysv_fail_open(q, r, "no permission to change it (see its mode)");
 	if (r == -ERANGE)
