@@ -327,7 +327,8 @@ START_TEST(set_user_id)
 	need_root();
 	if (unshare(CLONE_NEWNS) < 0)
 		skip("needs mount namespaces");
-	ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	(void)mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL); /* in a chroot it is none */
+	ck_assert_int_eq(mount(NULL, "/dev/shm", NULL, MS_REC | MS_PRIVATE, NULL), 0);
 	ck_assert_int_eq(mount("none", directory, "tmpfs", 0, "mode=755"), 0);
 	snprintf(plain, sizeof(plain), "%s", in_directory("plain"));
 	snprintf(raised, sizeof(raised), "%s", in_directory("raised"));
