@@ -164,6 +164,12 @@ static bool is_to_be_seen(struct native_sem *sem, uint32_t slot, enum scope scop
 	return owner != OWNER_FREE && (scope == THOROUGHLY || is_relevant(sem, slot, owner));
 }
 
+/* All slots in turn, from another one each time. */
+static uint32_t slot_at(const struct watch *watch, uint32_t i, uint32_t slots)
+{
+	return SLOT_FIRST + (i + watch->start) % (slots - SLOT_FIRST);
+}
+
 static void look(struct native_sem *sem, struct watch *watch, enum scope scope)
 {
 	uint32_t slots = semundo__native_slots(sem), own = load_relaxed(&sem->att->slot);
@@ -173,14 +179,12 @@ static void look(struct native_sem *sem, struct watch *watch, enum scope scope)
 		look_at_owner(sem, watch, slots);
 		return;
 	}
-	for (uint32_t i = SLOT_FIRST; i < slots; i++) {
-		uint32_t slot = SLOT_FIRST + (i + watch->start) % (slots - SLOT_FIRST);
-		if (is_to_be_seen(sem, slot, scope))
-			look_at(sem, watch, slot, scope == THOROUGHLY);
-	}
+	for (uint32_t i = SLOT_FIRST; i < slots; i++)
+		if (is_to_be_seen(sem, slot_at(watch, i, slots), scope))
+			look_at(sem, watch, slot_at(watch, i, slots), scope == THOROUGHLY);
 	for (uint32_t i = SLOT_FIRST;
 	     scope == EVERYBODY && i < slots && watch->count < WAIT_WORDS_MAX; i++) {
-		uint32_t slot = SLOT_FIRST + (i + watch->start) % (slots - SLOT_FIRST);
+		uint32_t slot = slot_at(watch, i, slots);
 		if (slot != own && !is_to_be_seen(sem, slot, scope))
 			look_at_other(sem, watch, slot);
 	}
