@@ -14,6 +14,7 @@ from jobs import Pool
 from limiters import UNITS
 
 HUNG_AFTER = 5.0
+STALL = 1.0  # so long for one look: the machine stood still, and the jobs too
 TICK = 0.1
 SAMPLE_EVERY = 0.02
 
@@ -67,9 +68,13 @@ class Part:
         try:
             self.pool.start()
             while not self.pool.done() and not result.hung:
+                began = time.monotonic()
                 self.wait()
                 self.turn()
-                result.hung = time.monotonic() - self.idle_since > HUNG_AFTER
+                now = time.monotonic()
+                if now - began > STALL:
+                    self.idle_since += now - began
+                result.hung = now - self.idle_since > HUNG_AFTER
             self.look(time.monotonic(), force=True)
             self.finish(result)
         finally:

@@ -189,11 +189,17 @@ static void run_process(const struct pattern *p, struct shared *sh, unsigned num
 	_exit(0);
 }
 
-/* At least one round, however slow the machine is. */
-static bool wait_for_end(struct shared *sh, uint64_t length)
+/* At least one round, and one sum where sums are made, however slow the machine. */
+static bool has_seen_enough(const struct pattern *p, const struct shared *sh)
+{
+	return sh->rounds && (p->round != round_help || sh->checked);
+}
+
+static bool wait_for_end(const struct pattern *p, struct shared *sh, uint64_t length)
 {
 	uint64_t start = now_ns();
-	while (!sh->stop && (now_ns() - start < length || (!sh->rounds && now_ns() - start < STUCK)))
+	while (!sh->stop && (now_ns() - start < length ||
+	                     (!has_seen_enough(p, sh) && now_ns() - start < STUCK)))
 		pause_ns(5 * MSEC);
 	sh->stop = 1;
 	uint64_t stopped = now_ns();
@@ -217,7 +223,7 @@ static void run(const struct pattern *p, uint64_t length)
 	for (unsigned i = 0; i < PROCESSES; i++)
 		if ((pid[i] = fork_child()) == 0)
 			run_process(p, sh, i);
-	bool all_ended = wait_for_end(sh, length);
+	bool all_ended = wait_for_end(p, sh, length);
 	for (unsigned i = 0; i < PROCESSES; i++) {
 		int status;
 		kill(pid[i], SIGKILL);

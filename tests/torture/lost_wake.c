@@ -19,6 +19,7 @@
 #define PROCESSES 3u
 #define THREADS 3u
 #define STUCK (10 * SEC)
+#define STALL (SEC / 2) /* the watcher itself did not run for so long: no one did */
 
 struct spot {
 	_Atomic uint64_t rounds;
@@ -147,15 +148,17 @@ static bool all_ended(const struct floor *floor, const char **ret_why)
 static bool watch(struct floor *floor, uint64_t length, char *why, size_t size)
 {
 	uint64_t rounds[PROCESSES * THREADS] = { 0 }, since[PROCESSES * THREADS];
-	uint64_t start = now_ns();
+	uint64_t start = now_ns(), last = start;
 	const char *error = NULL;
 	for (unsigned i = 0; i < PROCESSES * THREADS; i++)
 		since[i] = start;
 	while (!all_ended(floor, &error) && !error) {
-		uint64_t now = now_ns();
+		uint64_t now = now_ns(), stalled = now - last > STALL ? now - last : 0;
+		last = now;
 		floor->stop = now - start > length;
 		for (unsigned i = 0; i < PROCESSES * THREADS; i++) {
 			uint64_t r = floor->spot[i].rounds;
+			since[i] += stalled;
 			if (r != rounds[i] || floor->spot[i].ended)
 				since[i] = now;
 			rounds[i] = r;
