@@ -35,7 +35,9 @@ struct attachment {
 	uint32_t lock;  /* the private lock: one thread at a time in the lane */
 	uint64_t owner; /* our owner word, live */
 	uint32_t pid;   /* whose slot it is, to be told from a vfork child's */
+	uint32_t busy;  /* the favoured thread has the private lock */
 	uint64_t since; /* monotonic ns of attaching; 0: those who sleep know us */
+	uintptr_t favoured; /* the thread that locks without an atomic operation */
 };
 
 struct native_sem {
@@ -115,7 +117,44 @@ struct sections {
 };
 extern FAST_THREAD_LOCAL struct sections semundo__sections;
 
+/*
+ * Most semaphores are used by one thread of a process, so the first one is
+ * favoured: it takes the lock by a plain store to `busy`, as in D. Dice,
+ * M. Moir and W. Scherer, "Quickly Reacquirable Locks" (2003). Another thread
+ * ends that for good: it sets FAVOUR_ENDING, has every thread of the process
+ * pass a memory barrier (membarrier(2)), waits for `busy` to be 0 and sets
+ * FAVOUR_ENDED, after which all use `lock`. The favoured thread looks at
+ * `favoured` again after its store to `busy`: it comes before the barrier, and
+ * then its `busy` is seen, or after it, and then it sees FAVOUR_ENDING.
+ */
+#define FAVOUR_NOBODY ((uintptr_t)0)
+#define FAVOUR_ENDED ((uintptr_t)1)
+#define FAVOUR_ENDING ((uintptr_t)2)
+
+static inline uintptr_t this_thread(void)
+{
+	return (uintptr_t)&semundo__sections;
+}
+
+static inline bool is_favoured(struct attachment *att)
+{
+	return load_relaxed(&att->favoured) == this_thread() || is_single_threaded();
+}
+
+/* For the favoured thread: whether it still is. */
+static inline bool section_enter_favoured(struct attachment *att)
+{
+	POINT("section:favoured");
+	store_relaxed(&att->busy, 1);
+	signal_fence(); /* on the other side there is a memory barrier */
+	if (__builtin_expect(is_favoured(att), 1))
+		return true;
+	store_release(&att->busy, 0); /* pairs with end_favour() */
+	return false;
+}
+
 void semundo__section_wait(struct attachment *att);
+bool semundo__section_try(struct attachment *att);
 void semundo__section_drain(void);
 
 static inline void section_enter(struct attachment *att)
@@ -123,25 +162,28 @@ static inline void section_enter(struct attachment *att)
 	semundo__sections.depth++;
 	signal_fence();
 	if (is_single_threaded())
-		store_relaxed(&att->lock, 1);
-	else if (exchange_acquire(&att->lock, 1)) /* pairs with section_exit() */
+		store_relaxed(&att->busy, 1);
+	else if (load_relaxed(&att->favoured) != this_thread() || !section_enter_favoured(att))
 		semundo__section_wait(att);
 	signal_fence();
 }
 
+/* In a signal handler that interrupted a section. */
 static inline bool section_try_enter(struct attachment *att)
 {
 	semundo__sections.depth++;
 	signal_fence();
-	if (exchange_acquire(&att->lock, 1) == 0)
+	if (semundo__section_try(att))
 		return true;
 	semundo__sections.depth--;
 	return false;
 }
 
+/* `lock` first: whoever sees `busy` fall may take it. */
 static inline void section_exit(struct attachment *att)
 {
-	store_release(&att->lock, 0); /* pairs with section_enter() */
+	store_release(&att->lock, 0); /* pairs with exchange_acquire() in section_wait() */
+	store_release(&att->busy, 0); /* pairs with end_favour() */
 	signal_fence();
 	if (--semundo__sections.depth == 0 && __builtin_expect(semundo__sections.deferred != 0, 0))
 		semundo__section_drain();

@@ -16,17 +16,57 @@ FAST_THREAD_LOCAL struct sections semundo__sections;
 #define SECTION_SPINS 200
 #define SECTION_PAUSE (50 * NSEC_PER_USEC)
 
-/* The holder is a few instructions from its end, unless it is preempted. */
-__attribute__((cold, noinline)) void semundo__section_wait(struct attachment *att)
+/* What is waited for is a few instructions from its end, unless preempted. */
+static void section_pause(unsigned times)
+{
+	if (times < SECTION_SPINS && semundo__can_spin())
+		cpu_relax();
+	else
+		semundo__pause(SECTION_PAUSE);
+}
+
+/* From now on all threads use `lock`. */
+static void end_favour(struct attachment *att, uintptr_t thread)
+{
+	if (!cas_acq_rel(&att->favoured, &thread, FAVOUR_ENDING))
+		return;
+	semundo__fence_threads();
+	for (unsigned i = 0; load_acquire(&att->busy); i++) /* pairs with section_exit() */
+		section_pause(i);
+	/* Pairs with section_wait(): what the favoured thread wrote is seen. */
+	store_release(&att->favoured, FAVOUR_ENDED);
+}
+
+static bool try_lock(struct attachment *att)
+{
+	return load_relaxed(&att->lock) == 0 && exchange_acquire(&att->lock, 1) == 0;
+}
+
+__attribute__((noinline)) void semundo__section_wait(struct attachment *att)
 {
 	for (unsigned i = 0;; i++) {
-		if (load_relaxed(&att->lock) == 0 && exchange_acquire(&att->lock, 1) == 0)
+		uintptr_t thread = load_acquire(&att->favoured);
+		if (thread == FAVOUR_ENDED && try_lock(att))
 			return;
-		if (i < SECTION_SPINS && semundo__can_spin())
-			cpu_relax();
+		if (thread == FAVOUR_NOBODY &&
+		    cas_acq_rel(&att->favoured, &thread, this_thread()))
+			thread = this_thread();
+		if (thread == this_thread() && section_enter_favoured(att))
+			return;
+		if (thread > FAVOUR_ENDING)
+			end_favour(att, thread);
 		else
-			semundo__pause(SECTION_PAUSE);
+			section_pause(i);
 	}
+}
+
+/* Waits for nobody: what is not to be had at once is deferred. */
+bool semundo__section_try(struct attachment *att)
+{
+	if (is_favoured(att))
+		return !load_relaxed(&att->busy) && !load_relaxed(&att->lock) &&
+		       section_enter_favoured(att);
+	return load_acquire(&att->favoured) == FAVOUR_ENDED && try_lock(att);
 }
 
 /* Takes the last deferred release out: how many units, or 0. The look comes
@@ -231,6 +271,8 @@ static int attach(struct native_sem *sem)
 	introduce(&sem->file->slot[slot], (uint32_t)m->user);
 	sem->att->owner = owner;
 	sem->att->lock = 0;
+	sem->att->busy = 0;
+	sem->att->favoured = semundo__can_fence_threads() ? FAVOUR_NOBODY : FAVOUR_ENDED;
 	sem->att->since = semundo__monotonic();
 	sem->att->pid = semundo__process_id();
 	store_release(&sem->att->slot, slot); /* pairs with the fast paths */

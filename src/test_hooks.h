@@ -36,7 +36,7 @@ extern struct semundo__test semundo__test;
  *   wait:announced wait:flagged wait:before-sleep wait:woken wait:leave
  *   recover:dead recover:claimed recover:settled recover:mourned recover:pending
  *   recover:given-back recover:woken recover:freed
- *   section:drain                                 deferred releases are done
+ *   section:favoured section:drain                the private lock; what was deferred
  *   resize:claimed detach:empty create:written create:linked grow:allocated
  *   sysv:file sysv:drafted sysv:made sysv:filled sysv:attached sysv:written
  *   sysv:linked sysv:replaced                     a System V semaphore is created
