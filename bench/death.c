@@ -2,6 +2,7 @@
 /* A holder is killed: how long until the next, asleep by then, has the unit. */
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 

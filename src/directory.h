@@ -25,8 +25,8 @@ struct peers {
 	int fd;                 /* for asking; holds no lock */
 	uint64_t device, inode; /* to know whether fd is still ours */
 	const struct peer_file *file;
-	uint64_t populated[MAX_PAGES_WORDS]; /* pages of it that can be read */
-};
+	aligned_uint64_t populated[MAX_PAGES_WORDS]; /* pages of it that can be read */
+} ALIGNED_8;
 
 /* Who this process is; a chunk of wiped memory: zeroes in a forked child. */
 struct membership {
@@ -37,7 +37,7 @@ struct membership {
 	uint32_t armed_by;   /* its thread id, while armed */
 	int32_t lock_fd;     /* kept for semundo_hold_descriptor(), or 0 */
 	struct peer_record *own; /* in a mapping that a child does not have */
-};
+} ALIGNED_8;
 
 /* One per directory and process; never freed. */
 struct directory {

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "atomics.h"
+
 #define LAYOUT_VERSION 1u
 #define SEM_MAGIC UINT64_C(0x316f646e756d6573)  /* "semundo1" */
 #define PEER_MAGIC UINT64_C(0x3173726565706d73) /* "smpeers1" */
@@ -41,7 +43,7 @@ struct sem_slot {
 	uint32_t uid;           /* for the record of deaths */
 	uint32_t unused;
 	uint64_t unused2;
-};
+} ALIGNED_8;
 
 /* A death record: number (26 bits), units (16) and pid (22) in one word. */
 struct sem_death {
@@ -49,7 +51,7 @@ struct sem_death {
 	uint64_t when; /* CLOCK_REALTIME ns */
 	uint32_t uid;
 	uint32_t unused[3];
-};
+} ALIGNED_8;
 
 struct sem_head {
 	uint64_t magic;
@@ -61,7 +63,7 @@ struct sem_head {
 	uint32_t binary;    /* LOCK: 1 for one that may become a signal (native_binary.c) */
 	uint32_t unused;
 	uint64_t unused2[3];
-};
+} ALIGNED_8;
 
 struct sem_file {
 	struct sem_head head;
@@ -74,7 +76,7 @@ struct sem_file {
 	struct sem_death death[KEPT_DEATHS];
 	uint64_t unused3[16];
 	struct sem_slot slot[MAX_SLOTS];
-};
+} ALIGNED_8;
 
 #define SEM_SLOTS_OFFSET 1024u
 _Static_assert(sizeof(struct sem_slot) == 64, "a slot is one cache line");
@@ -108,7 +110,7 @@ struct peer_record {
 	char command[64];
 	uint64_t unused2[2];
 	uint64_t alarm[ALARM_SPACE / 8];
-};
+} ALIGNED_8;
 
 struct peer_head {
 	uint64_t magic;
@@ -117,13 +119,13 @@ struct peer_head {
 	uint32_t uid;
 	uint32_t unused;
 	uint64_t id; /* random */
-};
+} ALIGNED_8;
 
 struct peer_file {
 	struct peer_head head;
 	uint64_t unused[124];
 	struct peer_record record[MAX_RECORDS];
-};
+} ALIGNED_8;
 
 #define ALARM_NONE UINT32_MAX
 _Static_assert(sizeof(struct peer_record) == 256, "records do not cross pages");

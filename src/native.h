@@ -38,7 +38,7 @@ struct attachment {
 	uint32_t busy;  /* the favoured thread has the private lock */
 	uint64_t since; /* monotonic ns of attaching; 0: those who sleep know us */
 	uintptr_t favoured; /* the thread that locks without an atomic operation */
-};
+} ALIGNED_8;
 
 struct native_sem {
 	struct semundo base;

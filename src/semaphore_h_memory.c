@@ -22,7 +22,7 @@ struct memory_sem {
 	uint32_t shared;
 	uint64_t state; /* low half: value; high half: waiters */
 	uint64_t unused[2];
-};
+} ALIGNED_8;
 _Static_assert(sizeof(struct memory_sem) == sizeof(semundo_sem_t), "32 bytes");
 
 static struct memory_sem *memory(const semundo_sem_t *sem)

@@ -44,11 +44,15 @@ extern "C" {
 
 #define SEMUNDO_SEM_VALUE_MAX 2147483647
 
-/* Its contents are the library's. */
+/* Its contents are the library's. Aligned to 8, also where long long is not. */
 typedef union {
 	char semundo_bytes[32];
 	long long semundo_alignment;
-} semundo_sem_t;
+}
+#if defined(__GNUC__)
+__attribute__((aligned(8)))
+#endif
+semundo_sem_t;
 
 #define SEMUNDO_SEM_FAILED ((semundo_sem_t *)0)
 

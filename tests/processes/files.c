@@ -331,13 +331,14 @@ END_TEST
 
 /* ---- limits of the process ---- */
 
-static void limit(int resource, rlim_t current)
-{
-	struct rlimit r;
-	ck_assert_int_eq(getrlimit(resource, &r), 0);
-	r.rlim_cur = current;
-	ck_assert_int_eq(setrlimit(resource, &r), 0);
-}
+/* The type of a resource is another in each C library. */
+#define limit(resource, current) \
+	do { \
+		struct rlimit r_; \
+		ck_assert_int_eq(getrlimit(resource, &r_), 0); \
+		r_.rlim_cur = (current); \
+		ck_assert_int_eq(setrlimit(resource, &r_), 0); \
+	} while (0)
 
 static unsigned open_descriptors(void)
 {
