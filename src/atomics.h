@@ -15,9 +15,13 @@
  * are fields of promises it, and so does a pointer to one. */
 #define ALIGNED_8 __attribute__((aligned(8)))
 typedef uint64_t aligned_uint64_t ALIGNED_8;
+#ifndef __i386__
+#define ALIGNED(p) (p)
+#else
 #define ALIGNED(p) \
 	_Generic((p), uint64_t *: (aligned_uint64_t *)(p), \
 	         const uint64_t *: (const aligned_uint64_t *)(p), default: (p))
+#endif
 
 #define load_relaxed(p) __atomic_load_n(ALIGNED(p), __ATOMIC_RELAXED)
 #define load_acquire(p) __atomic_load_n(ALIGNED(p), __ATOMIC_ACQUIRE)

@@ -83,6 +83,14 @@ static void mourn(struct native_sem *sem, uint32_t slot_number, uint32_t units)
 
 /* ---- the units --------------------------------------------------------------- */
 
+/* What a pending lane's owner held: the state after the lane, see native_lane.h. */
+static uint32_t held_by_the_dead(struct native_sem *sem, uint32_t slot, uint64_t lane)
+{
+	if (FAULT(FAULT_RECOVERY_NOT_IDEMPOTENT))
+		return lane_before(lane);
+	return lane_held(lane, slot, load_acquire(&sem->file->state));
+}
+
 /* The dead one's last operation took effect, or did not: say which. A helper
  * may say so at the same time. */
 static void settle(struct native_sem *sem, uint32_t slot)
@@ -91,10 +99,7 @@ static void settle(struct native_sem *sem, uint32_t slot)
 	uint64_t l = load_acquire(lane);
 	if (!lane_pending(l))
 		return;
-	uint64_t s = load_acquire(&sem->file->state); /* after the lane: see native_lane.h */
-	uint32_t held = lane_held(l, slot, s);
-	if (FAULT(FAULT_RECOVERY_NOT_IDEMPOTENT))
-		held = lane_before(l);
+	uint32_t held = held_by_the_dead(sem, slot, l);
 	cas_acq_rel(lane, &l, lane_make(held, held, lane_seq(l)));
 }
 

@@ -23,7 +23,7 @@ static int result(int r)
 semundo_sem_t *semundo_sem_open(const char *name, int oflag, ...)
 {
 	struct named_request q = { .name = name };
-	semundo_sem_t *sem;
+	semundo_sem_t *sem = SEMUNDO_SEM_FAILED;
 	int r = 0;
 	if (oflag & O_CREAT) {
 		va_list arguments;

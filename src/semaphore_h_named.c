@@ -88,7 +88,7 @@ static int native_name(char *ret, const char *name)
 		if (n + 2 > SEMUNDO_NAME_MAX)
 			return semundo__fail(-ENAMETOOLONG, "the name of a semaphore is longer than %d "
 			                                    "bytes", SEMUNDO_NAME_MAX);
-		strcpy(ret + n - 5, "%2Esysv");
+		memcpy(ret + n - 5, "%2Esysv", sizeof("%2Esysv"));
 	}
 	return n ? 0 : semundo__fail(-EINVAL, "the name of a semaphore is empty");
 }

@@ -74,7 +74,7 @@ static int check(const struct sysv_request *q, const struct sysv_file *file)
 int semundo__sysv_read(const struct sysv_request *q, struct sysv_file *ret, struct stat *ret_stat,
                        int *ret_fd)
 {
-	int fd;
+	int fd = -1;
 	int r = open_file(q, &fd);
 	if (r)
 		return r;

@@ -60,7 +60,7 @@ static int check(const struct sysv_request *q, uint32_t key)
 
 static int find_set(const struct sysv_request *q, uint32_t key, unsigned short number, int *ret_id)
 {
-	struct semid_ds set;
+	struct semid_ds set = { 0 };
 	union semun u = { .buf = &set };
 	int id = semget((key_t)key, 0, 0);
 	if (id < 0 || semctl(id, 0, IPC_STAT, u) < 0)
@@ -74,8 +74,8 @@ static int find_set(const struct sysv_request *q, uint32_t key, unsigned short n
 
 int semundo__sysv_open_raw(semundo_t **ret, const struct sysv_request *q)
 {
-	uint32_t key;
-	unsigned short number;
+	uint32_t key = 0;
+	unsigned short number = 0;
 	int id = -1, r;
 	bool read_only = q->flags & SEMUNDO_OBSERVE, undo = q->kind == SEMUNDO_PERMITS;
 	parse(q->name, &key, &number);

@@ -111,7 +111,7 @@ int semundo__sysv_make(const struct sysv_file *file, const struct sysv_request *
  * not given again before all others were. */
 int semundo__sysv_values(int id, unsigned short values[SYSV_COUNT], struct semid_ds *ret)
 {
-	struct semid_ds set;
+	struct semid_ds set = { 0 };
 	union semun u = { .buf = &set };
 	if (semctl(id, 0, IPC_STAT, u) < 0)
 		return errno == EINVAL ? -EIDRM : -errno;
@@ -128,7 +128,7 @@ int semundo__sysv_values(int id, unsigned short values[SYSV_COUNT], struct semid
 int semundo__sysv_check(const struct sysv_file *file, const struct stat *st,
                         unsigned short values[SYSV_COUNT])
 {
-	struct semid_ds set;
+	struct semid_ds set = { 0 };
 	int r = semundo__sysv_values(file->id, values, &set);
 	if (r)
 		return r;

@@ -41,7 +41,7 @@ static inline uint64_t monotonic_deadline(const struct wait_how *how)
  * cancellation state want it; cancellation is disabled around it. */
 #define CANCELLABLY(flags, state, call) \
 	do { \
-		int cancel_type; \
+		int cancel_type = 0; \
 		if ((flags) & WAIT_CANCELS) { \
 			pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &cancel_type); \
 			pthread_setcancelstate((state), NULL); \
