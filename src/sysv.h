@@ -10,7 +10,7 @@
  *   sysv_look.c    value and info
  *   sysv_raw.c     sets of other programs, by their key
  *   sysv_error.c   sentences that name the limit that was met
- *   sysv_gc.c      sets that nobody uses and no name leads to
+ *   gc.c           sets that nobody uses and no name leads to
  */
 #ifndef SEMUNDO_SYSV_H
 #define SEMUNDO_SYSV_H

@@ -37,7 +37,8 @@ extern struct semundo__test semundo__test;
  *   recover:dead recover:claimed recover:settled recover:mourned recover:pending
  *   recover:given-back recover:woken recover:freed
  *   section:favoured section:drain                the private lock; what was deferred
- *   resize:claimed detach:empty create:written create:linked grow:allocated
+ *   resize:claimed detach:empty create:written create:temporary
+ *   create:linked grow:allocated
  *   sysv:file sysv:drafted sysv:made sysv:filled sysv:attached sysv:written
  *   sysv:linked sysv:replaced                     a System V semaphore is created
  *   sysv:retired sysv:unlinked sysv:last          its name goes, it goes

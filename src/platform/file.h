@@ -14,10 +14,15 @@ const char *semundo__default_directory(void);
  * a negative errno. */
 int semundo__open_directory(const char *path);
 
+/* Of temporary names; 16 hexadecimal digits follow. */
+#define TEMPORARY_PREFIX "semundo-tmp."
+
 /*
  * A new file of size bytes in directory dirfd, without a name, of which the
  * first `allocated` bytes have memory. ret_name (at least 64 bytes) becomes ""
- * or, where files without a name are not to be had, a temporary name.
+ * or, where files without a name are not to be had, a temporary name. The
+ * descriptor has the file's flock(2), from which semundo_gc() sees that a
+ * temporary name is in use: killed before the name is gone, nobody has it.
  */
 int semundo__file_new(int *ret_fd, char *ret_name, int dirfd, uint64_t size, uint64_t allocated,
                       uint32_t mode);

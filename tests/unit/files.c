@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What may stand at a semaphore's name, and is refused with nothing changed. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../common/suite.h"
 #include "layout.h"
+#include "test_hooks.h"
 
 #define FILE_SIZE ((off_t)sizeof(struct sem_file))
 
@@ -230,6 +233,92 @@ START_TEST(a_dangling_link)
 }
 END_TEST
 
+/* ---- a creation that was not finished ---- */
+
+static void stop_there(const char *point)
+{
+	if (strcmp(point, "create:temporary") == 0)
+		raise(SIGSTOP);
+}
+
+static pid_t stopped_in_replacing(void)
+{
+	pid_t pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		semundo_t *sem;
+		semundo__test_point = stop_there;
+		_exit(semundo_open(&sem, "s", SEMUNDO_CREATE | SEMUNDO_REPLACE, NULL) != 0);
+	}
+	int status;
+	ck_assert_int_eq(waitpid(pid, &status, WUNTRACED), pid);
+	ck_assert(WIFSTOPPED(status));
+	return pid;
+}
+
+static int end_of(pid_t pid, int signal)
+{
+	int status;
+	ck_assert_int_eq(kill(pid, signal), 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static char found[256];
+static int note_file(const struct semundo_garbage *g, void *arg)
+{
+	(void)arg;
+	ck_assert_uint_eq(g->kind, SEMUNDO_GARBAGE_FILE);
+	ck_assert_int_eq(g->result, 0);
+	strcpy(found, g->name);
+	return 0;
+}
+
+START_TEST(a_killed_replacing)
+{
+	semundo_t *sem;
+	make_good();
+	pid_t pid = stopped_in_replacing();
+	must_be(semundo_gc(NULL, 0, note_file, NULL), 0); /* it lives */
+	ck_assert_int_eq(WTERMSIG(end_of(pid, SIGKILL)), SIGKILL);
+	must_be(semundo_gc(NULL, SEMUNDO_GC_DRY_RUN, note_file, NULL), 1);
+	ck_assert_int_eq(access(in_dir(found), F_OK), 0);
+	must_be(semundo_gc(NULL, 0, note_file, NULL), 1);
+	ck_assert_int_eq(access(in_dir(found), F_OK), -1);
+	must_be(semundo_gc(NULL, 0, note_file, NULL), 0);
+	must(semundo_open(&sem, "s", 0, NULL));
+	must(semundo_close(sem));
+}
+END_TEST
+
+START_TEST(a_stopped_replacing_goes_on)
+{
+	make_good();
+	pid_t pid = stopped_in_replacing();
+	must_be(semundo_gc(NULL, 0, note_file, NULL), 0);
+	ck_assert_int_eq(end_of(pid, SIGCONT), 0);
+	must_be(semundo_gc(NULL, 0, note_file, NULL), 0);
+}
+END_TEST
+
+/* What only looks like one, of its name. */
+START_TEST(not_a_temporary_file)
+{
+	static const char *const names[] = { "semundo-tmp.", "semundo-tmp.0123456789abcde",
+		                             "semundo-tmp.0123456789abcdef0",
+		                             "semundo-tmp.0123456789ABCDEF",
+		                             "xsemundo-tmp.0123456789abcdef" };
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
+		close(creat(in_dir(names[i]), 0600));
+	ck_assert_int_eq(mkdir(in_dir("semundo-tmp.0123456789abcdef"), 0700), 0);
+	ck_assert_int_eq(symlink("/etc/passwd", in_dir("semundo-tmp.0123456789abcde0")), 0);
+	ck_assert_int_eq(mkfifo(in_dir("semundo-tmp.0123456789abcde1"), 0600), 0);
+	must_be(semundo_gc(NULL, 0, note_file, NULL), 0);
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
+		ck_assert_int_eq(access(in_dir(names[i]), F_OK), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("files");
@@ -247,5 +336,9 @@ int main(void)
 	tcase_add_test(t, a_socket);
 	tcase_add_test(t, a_symbolic_link);
 	tcase_add_test(t, a_dangling_link);
+	t = suite_case(suite, "not finished");
+	tcase_add_test(t, a_killed_replacing);
+	tcase_add_test(t, a_stopped_replacing_goes_on);
+	tcase_add_test(t, not_a_temporary_file);
 	return suite_run(suite);
 }

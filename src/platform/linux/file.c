@@ -8,6 +8,7 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -39,7 +40,7 @@ static int temporary_name(char *ret)
 	uint64_t random;
 	int r = semundo__random(&random, sizeof(random));
 	if (r == 0)
-		snprintf(ret, 64, "semundo-tmp.%016" PRIx64, random);
+		snprintf(ret, 64, TEMPORARY_PREFIX "%016" PRIx64, random);
 	return r;
 }
 
@@ -93,7 +94,7 @@ int semundo__file_new(int *ret_fd, char *ret_name, int dirfd, uint64_t size, uin
 	int r = open_new(&fd, ret_name, dirfd);
 	if (r)
 		return r;
-	if (ftruncate(fd, (off_t)size) < 0)
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 || ftruncate(fd, (off_t)size) < 0)
 		r = -errno;
 	if (!r)
 		r = semundo__file_allocate(fd, 0, allocated);
@@ -132,6 +133,7 @@ static int replace_name(int fd, const char *temporary, int dirfd, const char *na
 			r = link_unnamed(fd, dirfd, other);
 		temporary = other;
 	}
+	POINT("create:temporary");
 	if (!r && renameat(dirfd, temporary, dirfd, name) < 0) {
 		r = -errno;
 		unlinkat(dirfd, temporary, 0);

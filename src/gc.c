@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What killed processes left of System V semaphores, in one directory:
+ * What killed processes left in one directory:
  *
- * - a file of a creation that was not finished: nobody has its lock
+ * - a file of a creation that was not finished, of any engine: nobody has its lock
  * - a name whose set is gone (ipcrm, RemoveIPC, a restart)
  * - a set of this directory that no name leads to and that nobody has open
  *
@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "platform/file.h"
 #include "sysv.h"
 
 struct ids {
@@ -141,7 +142,31 @@ static void sweep_draft(struct gc *gc, const char *name, uint32_t key)
 	close(fd);
 }
 
-static void sweep_drafts(struct gc *gc)
+static bool is_temporary(const char *name)
+{
+	size_t prefix = sizeof(TEMPORARY_PREFIX) - 1;
+	return strncmp(name, TEMPORARY_PREFIX, prefix) == 0 &&
+	       strspn(name + prefix, "0123456789abcdef") == 16 && name[prefix + 16] == '\0';
+}
+
+/* A name of a file that has got its own name too, or never will. */
+static void sweep_temporary(struct gc *gc, const char *name)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	snprintf(path, sizeof(path), "%s/%s", gc->dir->path, name);
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    semundo__sysv_leads_to(path, fd)) {
+		int r = is_dry(gc) || unlink(path) == 0 ? 0 : -errno;
+		tell(gc, SEMUNDO_GARBAGE_FILE, -1, (uint32_t)st.st_uid, name, r);
+	}
+	close(fd);
+}
+
+static void sweep_files(struct gc *gc)
 {
 	DIR *d = opendir(gc->dir->path);
 	const struct dirent *e;
@@ -149,6 +174,8 @@ static void sweep_drafts(struct gc *gc)
 	while (d && !gc->stop && (e = readdir(d)))
 		if (key_in(e->d_name, &key))
 			sweep_draft(gc, e->d_name, key);
+		else if (is_temporary(e->d_name))
+			sweep_temporary(gc, e->d_name);
 	if (d)
 		closedir(d);
 }
@@ -254,7 +281,7 @@ static void sweep_sets(struct gc *gc)
 
 static int sweep(struct gc *gc)
 {
-	sweep_drafts(gc);
+	sweep_files(gc);
 	if (!gc->stop)
 		gc->stop = semundo__sysv_names(gc->dir->path, sweep_name, gc);
 	if (!gc->stop)
