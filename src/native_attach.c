@@ -273,7 +273,7 @@ static int attach(struct native_sem *sem)
 	sem->att->lock = 0;
 	sem->att->busy = 0;
 	sem->att->favoured = semundo__can_fence_threads() ? FAVOUR_NOBODY : FAVOUR_ENDED;
-	sem->att->since = semundo__monotonic();
+	store_relaxed(&sem->att->since, semundo__monotonic()); /* a SIGNAL's waiter may look */
 	sem->att->pid = semundo__process_id();
 	store_release(&sem->att->slot, slot); /* pairs with the fast paths */
 	POINT("attach:done");
