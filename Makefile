@@ -10,7 +10,7 @@ SECONDS ?= 1800
 TESTS_MUSL ?= torture-killed torture-killed-and-stopped semaphore.h
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check everything crash faults fuzz analyze coverage bench install clean check-arm64 \
+.PHONY: help build demo check everything crash faults fuzz analyze coverage bench plot install clean check-arm64 \
         check-musl cross-macos model model-faults
 
 help: ## this list
@@ -105,6 +105,10 @@ faults: ## seed five faults; make crash and the model find each
 bench: ## speed, side by side with glibc and System V
 	$(call compile,test python)
 	@bench/run $(BUILD)
+
+plot: ## draw doc/img/benchmarks.svg from the latest make bench
+	@scripts/install-deps plot
+	@/usr/bin/python3 bench/plot.py $(BUILD)/bench/bench.json doc/img/benchmarks.svg
 
 install: ## install under PREFIX (/usr/local), in DESTDIR
 	$(call configure,test)
