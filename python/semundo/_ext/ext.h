@@ -10,6 +10,8 @@
  *   rlock.c      _RLock
  *   cancel.c     _Cancel, a cancel token
  *   names.c      functions on names and directories
+ *   semlock.c    SemLock, as in _multiprocessing
+ *   semlock_open.c   its making and opening, sem_unlink
  *
  * Each part has one function that adds its types and functions to the module.
  * What belongs to one interpreter is in the module's state or in a type, never
@@ -33,6 +35,7 @@ struct ext_state {
 	PyObject *error;    /* semundo.Error, for all other numbers */
 	PyObject *not_held; /* semundo.NotHeldError */
 	PyObject *sem_type, *cancel_type, *peer_type, *death_type;
+	unsigned engine; /* of SemLocks; see semlock_open.c */
 };
 
 static inline struct ext_state *ext_state(PyObject *module)
@@ -47,6 +50,7 @@ int ext_add_cancel(PyObject *module);
 int ext_add_sem(PyObject *module);
 int ext_add_rlock(PyObject *module); /* after ext_add_sem() */
 int ext_add_names(PyObject *module);
+int ext_add_semlock(PyObject *module); /* after ext_add_look() */
 
 /* Makes a type from its description, gives it _module and adds it to the
  * module. base may be null. A new reference, or null. */
@@ -147,6 +151,9 @@ int ext_add_look(PyObject *module); /* before ext_add_sem() */
 /* The deaths after that number, newest first, as a tuple. */
 PyObject *sem_deaths(PyObject *self, uint64_t since);
 
+/* The attribute `recovered`. */
+PyObject *sem_get_recovered(PyObject *self, void *unused);
+
 extern PyMethodDef sem_look_methods[];
 extern PyGetSetDef sem_getset[];
 
@@ -154,6 +161,38 @@ extern PyGetSetDef sem_getset[];
 
 struct recursion *recursion_get(semundo_t *sem);
 void recursion_put(struct recursion *recursion);
+
+/* ---- semlock.c ---- */
+
+enum { SEMLOCK_RECURSIVE = 0, SEMLOCK_SEMAPHORE = 1 };
+#define SEMLOCK_MAX 2147483647
+
+struct shared_handle;
+
+/* The waits of wait.c are for it too. It is never closed before it is freed. */
+struct semlock {
+	struct sem base;
+	struct shared_handle *handle;
+	PyObject *name;      /* str, or null */
+	int kind, maxvalue;
+	bool unbound;        /* the library does not know maxvalue */
+	long count;          /* acquires less releases of this process */
+	unsigned long owner; /* the latest thread that acquired */
+	unsigned generation; /* ext_forks() when count was counted */
+};
+
+static inline struct semlock *as_semlock(PyObject *object)
+{
+	return (struct semlock *)object;
+}
+
+/* ---- semlock_open.c ---- */
+
+PyObject *semlock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+PyObject *semlock_rebuild(PyObject *type, PyObject *args);
+PyObject *semlock_open_fd(PyObject *type, PyObject *args);
+void semlock_close(struct semlock *self);
+int ext_add_semlock_functions(PyObject *module);
 
 /* ---- cancel.c ---- */
 

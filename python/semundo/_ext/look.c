@@ -275,7 +275,7 @@ static PyObject *sem_all_deaths(PyObject *self, PyObject *unused)
 	return tuple;
 }
 
-static PyObject *get_recovered(PyObject *self, void *unused)
+PyObject *sem_get_recovered(PyObject *self, void *unused)
 {
 	(void)unused;
 	struct sem *sem = as_sem(self);
@@ -387,7 +387,7 @@ PyGetSetDef sem_getset[] = {
 	{ "value", get_value, NULL, "Units that can be acquired now.", NULL },
 	{ "capacity", get_capacity, NULL, "All units; of a Signal its maximum.", NULL },
 	{ "held", get_held, NULL, "Units that this process holds.", NULL },
-	{ "recovered", get_recovered, NULL,
+	{ "recovered", sem_get_recovered, NULL,
 	  "The deaths that this thread's latest acquire through this object was told of: a tuple of\n"
 	  "Death, newest first, and empty if nobody died. What the units protect may be half done.",
 	  NULL },

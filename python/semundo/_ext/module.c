@@ -11,6 +11,7 @@ static int (*const parts[])(PyObject *module) = {
 	ext_add_sem,
 	ext_add_rlock,
 	ext_add_names,
+	ext_add_semlock,
 };
 
 /* ---- forks: of the process, not of an interpreter ---- */
