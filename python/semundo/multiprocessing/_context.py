@@ -4,11 +4,50 @@ from __future__ import annotations
 
 import multiprocessing
 from multiprocessing import context
-from typing import Dict
+from typing import Any, Callable, Dict
+
+from ._barrier import Barrier
+from ._condition import Condition, Event
+from ._semlock import BoundedSemaphore, Lock, RLock, Semaphore
 
 
 class _Ours:
     """The methods in which a context of this package differs from multiprocessing's."""
+
+    _name: str
+
+    def get_context(self, method: str | None = None) -> Any:
+        """This context, or that of another start method."""
+        return self if method is None else get_context(method)
+
+    def Lock(self) -> Any:
+        """A lock that comes back when the process that holds it dies."""
+        return Lock(ctx=self)
+
+    def RLock(self) -> Any:
+        """The same, for a thread that may acquire it again."""
+        return RLock(ctx=self)
+
+    def Semaphore(self, value: int = 1, *, undo: bool = False) -> Any:
+        """A counter. undo: what a process took of it comes back when it dies."""
+        return Semaphore(value, ctx=self, undo=undo)
+
+    def BoundedSemaphore(self, value: int = 1, *, undo: bool = False) -> Any:
+        """A counter that does not get above its first value."""
+        return BoundedSemaphore(value, ctx=self, undo=undo)
+
+    def Condition(self, lock: Any = None) -> Any:
+        """A condition whose waiters may die."""
+        return Condition(lock, ctx=self)
+
+    def Event(self) -> Any:
+        """An event."""
+        return Event(ctx=self)
+
+    def Barrier(self, parties: int, action: Callable[[], object] | None = None,
+                timeout: float | None = None) -> Any:
+        """A barrier that breaks when a process dies that waits in it."""
+        return Barrier(parties, action, timeout, ctx=self)
 
 
 class ForkContext(_Ours, context.ForkContext):
@@ -23,14 +62,14 @@ class ForkServerContext(_Ours, context.ForkServerContext):
     """multiprocessing's context "forkserver" with the classes of this package."""
 
 
-_contexts: Dict[str, context.BaseContext] = {
+_contexts: Dict[str, Any] = {
     "fork": ForkContext(),
     "spawn": SpawnContext(),
     "forkserver": ForkServerContext(),
 }
 
 
-def get_context(method: str | None = None) -> context.BaseContext:
+def get_context(method: str | None = None) -> Any:
     """The context of a start method; without one that of multiprocessing's default."""
     if method is None:
         method = multiprocessing.get_start_method()

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""install(): a whole program and its children use the classes of this package.
+
+The modules of multiprocessing are given other classes. Forked children have them; to those that
+are spawned, and to the fork server, the list sys_path of the data that a child is prepared with
+carries an expression that installs them before anything else of the program is loaded.
+"""
+from __future__ import annotations
+
+import importlib
+import os
+from multiprocessing import spawn
+from typing import Any, Callable, Dict, List, Tuple
+
+from .. import _ext
+from . import _barrier, _condition, _semlock
+
+_CLASSES: Dict[str, Tuple[type, ...]] = {
+    "multiprocessing.synchronize": (
+        _semlock.SemLock, _semlock.Lock, _semlock.RLock, _semlock.Semaphore,
+        _semlock.BoundedSemaphore, _condition.Condition, _condition.Event, _barrier.Barrier),
+}
+
+# What is above semundo's directory, from which a child imports it before it has sys.path.
+_HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+_CODE = """
+import sys
+sys.path.insert(0, {home!r})
+try:
+    from semundo.multiprocessing import _install
+finally:
+    sys.path.remove({home!r})
+_install.{function}({engine!r})
+"""
+
+
+class _SysPath(List[str]):
+    """A sys.path that installs where it arrives, by pickle or by repr()."""
+
+    function = "install"
+
+    def _expression(self) -> str:
+        code = _CODE.format(home=_HOME, function=self.function, engine=_ext.semlock_engine())
+        return f"[exec({code!r}, {{}}), {list(self)!r}][1]"
+
+    def __repr__(self) -> str:
+        return self._expression()
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return eval, (self._expression(), {})
+
+
+class _SemLockPath(_SysPath):
+    function = "install_semlock"
+
+
+class _Preparation:
+    """In the place of multiprocessing.spawn.get_preparation_data."""
+
+    def __init__(self, original: Callable[[str], Dict[str, Any]], path: type) -> None:
+        self.original = original
+        self.path = path
+
+    def __call__(self, name: str) -> Dict[str, Any]:
+        data = self.original(name)
+        data["sys_path"] = self.path(data["sys_path"])
+        return data
+
+
+def _prepare_children(path: type) -> None:
+    present: Any = spawn.get_preparation_data
+    if isinstance(present, _Preparation):
+        present.path = path
+    else:
+        setattr(spawn, "get_preparation_data", _Preparation(present, path))
+
+
+def _replace_semlock() -> None:
+    module = importlib.import_module("_multiprocessing")
+    setattr(module, "SemLock", _ext.SemLock)
+    setattr(module, "sem_unlink", _ext.sem_unlink)
+
+
+def install_semlock(engine: str | None = None) -> None:
+    """Only _multiprocessing.SemLock, below multiprocessing's own classes. They must not be
+    loaded yet; a file of the kind .pth is early enough."""
+    _ext.semlock_engine(engine)
+    _replace_semlock()
+
+
+def install(engine: str | None = None) -> None:
+    """This program and its children, however they are started, use the classes of this package
+    where they use those of multiprocessing. May be called again. What was made before, and
+    classes that were imported by name before, stay what they are.
+
+    engine: of locks and semaphores: native (the default), sysv or posix; None leaves it.
+    """
+    _ext.semlock_engine(engine)
+    _replace_semlock()
+    for name, classes in _CLASSES.items():
+        module = importlib.import_module(name)
+        for cls in classes:
+            setattr(module, cls.__name__, cls)
+    setattr(importlib.import_module("multiprocessing.synchronize"), "sem_unlink", _ext.sem_unlink)
+    _prepare_children(_SysPath)
