@@ -80,6 +80,8 @@ def _replace_semlock() -> None:
     module = importlib.import_module("_multiprocessing")
     setattr(module, "SemLock", _ext.SemLock)
     setattr(module, "sem_unlink", _ext.sem_unlink)
+    tracker = importlib.import_module("multiprocessing.resource_tracker")
+    getattr(tracker, "_CLEANUP_FUNCS")["semaphore"] = _ext.sem_unlink
 
 
 def install_semlock(engine: str | None = None) -> None:
