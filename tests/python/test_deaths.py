@@ -23,6 +23,16 @@ class Deaths(Case):
         self.assertEqual(process.line(), "holds")
         return process
 
+    def test_sysv_does_not_say_who(self):
+        s = self.open(semundo.Lock, "d", engine="sysv")
+        self.addCleanup(s.unlink)
+        self.assertEqual(self.fork(lambda: s.acquire() and 0), 0)
+        self.assertIs(s.acquire(timeout=60), True)
+        self.assertEqual([death.pid for death in s.recovered], [0])
+        s.release()
+        self.assertIs(s.acquire(), True)
+        self.assertEqual(s.recovered, ())
+
     def test_unit_comes_back(self):
         for cls in (semundo.Lock, semundo.RLock, semundo.Semaphore):
             with self.subTest(cls=cls.__name__):

@@ -246,6 +246,8 @@ PyObject *sem_deaths(PyObject *self, uint64_t since)
 	struct sem *sem = as_sem(self);
 	struct semundo_death deaths[DEATHS_MAX] = { { .number = 0 } };
 	int count = semundo_deaths(sem->sem, deaths, DEATHS_MAX);
+	if (count == -ENOTSUP)
+		count = 0; /* the engine knows that somebody died, not who */
 	if (count < 0)
 		return sem_raise(self, count);
 	int fresh = 0;
