@@ -68,7 +68,7 @@ static PyObject *semlock_acquire(PyObject *self, PyObject *args, PyObject *kwarg
 	                                 &timeout))
 		return NULL;
 	limits.try_only = !block;
-	if (block && ext_deadline(&limits, timeout, false) < 0)
+	if (ext_deadline(&limits, timeout, false) < 0)
 		return NULL;
 	int r = take(self, &limits);
 	return r < 0 ? NULL : PyBool_FromLong(r);
