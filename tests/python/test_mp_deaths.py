@@ -8,6 +8,7 @@ import time
 from helpers import LIMIT, Case, until
 from semundo.multiprocessing import _condition, get_context
 
+LONG = 10 * LIMIT  # nobody gets to see the end of it
 METHODS = "fork", "spawn", "forkserver"
 
 
@@ -20,26 +21,26 @@ def die():
 def hold(lock, ready):
     lock.acquire()
     ready.release()
-    time.sleep(LIMIT)
+    time.sleep(LONG)
 
 
 def wait_for(cond, ready, woken):
     with cond:
         ready.release()
-        if cond.wait(LIMIT):
+        if cond.wait(LONG):
             woken.release()
 
 
 def wait_event(event, ready, woken):
     ready.release()
-    if event.wait(LIMIT):
+    if event.wait(LONG):
         woken.release()
 
 
 def meet(barrier, ready, passed, broken):
     ready.release()
     try:
-        barrier.wait(LIMIT)
+        barrier.wait(LONG)
     except threading.BrokenBarrierError:
         broken.release()
     else:
@@ -50,7 +51,7 @@ def hold_value(value, ready):
     with value.get_lock():
         value.value = 7
         ready.release()
-        time.sleep(LIMIT)
+        time.sleep(LONG)
 
 
 class Contexts(Case):
@@ -335,6 +336,16 @@ class Barriers(Contexts):
     def last(self, barrier):
         """In a forked child: arrives last."""
         return self.fork(lambda: barrier.wait(LIMIT) and 0)
+
+    def test_one_dies_in_each_round(self):
+        barrier = self.ctx.Barrier(2)
+        for _ in range(3):
+            self.party(barrier)
+            barrier.wait(LIMIT)
+            self.take(self.passed)
+            self.kill(self.party(barrier))
+            self.assertRaises(threading.BrokenBarrierError, barrier.wait, LIMIT)
+            barrier.reset()
 
     def test_last_one_dies_in_the_action(self):
         barrier = self.ctx.Barrier(2, die)
