@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""install() and python -m semundo.multiprocessing: whole programs and their children."""
+import os
+import subprocess
+import sys
+import textwrap
+
+from helpers import LIMIT, Case
+
+OURS = "semundo.multiprocessing"
+
+# A program that knows nothing of semundo, and hangs without it.
+PROGRAM = """
+    import multiprocessing, os, signal, sys
+    from multiprocessing.sharedctypes import Value
+
+    def modules():
+        import _multiprocessing
+        return sorted({type(made).__module__ for made in (
+            multiprocessing.Lock(), multiprocessing.RLock(), multiprocessing.Semaphore(),
+            multiprocessing.BoundedSemaphore(), multiprocessing.Condition(),
+            multiprocessing.Event(), multiprocessing.Barrier(2), Value("i", 0).get_lock())
+            } | {_multiprocessing.SemLock.__module__})
+
+    def die(lock, pipe):
+        pipe.send(modules() + sys.argv[1:])
+        lock.acquire()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def grandchild(lock, pipe):
+        child = multiprocessing.Process(target=die, args=(lock, pipe))
+        child.start()
+        child.join()
+
+    def main():
+        for method in sys.argv[1].split(","):
+            multiprocessing.set_start_method(method, force=True)
+            lock = multiprocessing.Lock()
+            ours, theirs = multiprocessing.Pipe()
+            child = multiprocessing.Process(target=grandchild, args=(lock, theirs))
+            child.start()
+            print(method, *ours.recv())
+            child.join()
+            print(lock.acquire(timeout=60), len(lock.recovered))
+        print(*modules())
+
+    if __name__ == "__main__":
+        main()
+"""
+INSTALL = "import semundo.multiprocessing; semundo.multiprocessing.install()\n"
+MODULES = ["semundo._ext", OURS + "._barrier", OURS + "._condition", OURS + "._semlock"]
+METHODS = "fork,spawn,forkserver"
+
+
+class Programs(Case):
+    def write(self, name, *parts):
+        path = os.path.join(self.directory, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("".join(map(textwrap.dedent, parts)))
+        return path
+
+    def run_python(self, *words, status=0, **env):
+        done = subprocess.run([sys.executable, *words], stdin=subprocess.DEVNULL, check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=LIMIT,
+                              universal_newlines=True, env={**os.environ, **env},
+                              cwd=self.directory)
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done
+
+    def expect(self, *words, **env):
+        """PROGRAM's output, for all methods; and it has nothing to complain of."""
+        done = self.run_python(*words, METHODS, "x", **env)
+        lines = done.stdout.splitlines()
+        modules = " ".join(MODULES)
+        self.assertEqual(lines, [
+            line for method in METHODS.split(",")
+            for line in (f"{method} {modules} {METHODS} x", "True 1")] + [modules])
+        self.assertEqual(done.stderr, "")
+
+    def test_install(self):
+        self.expect(self.write("p.py", INSTALL, INSTALL, PROGRAM))
+
+    def test_without_a_change(self):
+        program = self.write("program.py", PROGRAM)
+        self.expect("-m", OURS, program)
+        self.expect("-m", OURS, "--engine=native", "-m", "program")
+
+    def test_package_that_children_cannot_find(self):
+        """They look where it is, before they have a sys.path; -E and -I too."""
+        package = os.environ["PYTHONPATH"]
+        first = self.write("p.py", f"import sys; sys.path.insert(0, {package!r})\n", INSTALL,
+                           PROGRAM)
+        for option in ("-E", "-I"):
+            self.expect(option, first, PYTHONPATH="/nonexistent")
+
+    def test_code(self):
+        done = self.run_python("-m", OURS, "-c", "import sys, multiprocessing as m; "
+                               "print(__name__, sys.argv, type(m.Lock()).__module__)", "a", "b")
+        self.assertEqual(done.stdout, "__main__ ['-c', 'a', 'b'] semundo.multiprocessing._semlock\n")
+
+    def test_program_is_main(self):
+        path = self.write("program.py", """
+            import os, sys
+            print(__name__, __file__, sys.argv, sys.path[0])
+            import __main__
+            print(__main__.__dict__ is globals(), [n for n in globals() if n[0] != "_"])
+            sys.exit(5)
+        """)
+        done = self.run_python("-m", OURS, path, "--engine", status=5)
+        self.assertEqual(done.stdout, f"__main__ {path} {[path, '--engine']} {self.directory}\n"
+                                      "True ['os', 'sys']\n")
+
+    def test_mistakes(self):
+        for words in ([], ["--engine"], ["--engine", "auto", "-c", "0"], ["--other", "-c", "0"],
+                      ["-m"], ["-c"], ["/nonexistent.py"]):
+            done = self.run_python("-m", OURS, *words, status=2)
+            self.assertIn("semundo.multiprocessing: ", done.stderr)
+            self.assertNotIn("Traceback", done.stderr)
+        self.assertIn("usage: ", self.run_python("-m", OURS, "--help").stdout)
+
+    def test_engine_reaches_children(self):
+        program = self.write("p.py", """
+            import multiprocessing, sys
+            import semundo._ext
+
+            def child(lock, pipe):
+                pipe.send((semundo._ext.semlock_engine(), lock.acquire(False)))
+                pipe.recv()
+
+            if __name__ == "__main__":
+                for method in sys.argv[1].split(","):
+                    multiprocessing.set_start_method(method, force=True)
+                    lock = multiprocessing.Lock()
+                    ours, theirs = multiprocessing.Pipe()
+                    process = multiprocessing.Process(target=child, args=(lock, theirs))
+                    process.start()
+                    print(*ours.recv(), lock.acquire(False))
+                    ours.send("seen")
+                    process.join()
+                    del lock, process
+        """)
+        for engine in ("sysv", "posix"):
+            done = self.run_python("-m", OURS, "--engine", engine, program, METHODS)
+            self.assertEqual(done.stdout, f"{engine} True False\n" * 3)
+            self.assertEqual(done.stderr, "")
+
+    def test_server_installs_before_it_preloads(self):
+        """A module that the fork server loads makes locks of this package."""
+        self.write("preloaded.py", "import multiprocessing\nlock = multiprocessing.Lock()\n")
+        program = self.write("p.py", INSTALL, """
+            import multiprocessing
+
+            def child(pipe):
+                import preloaded
+                pipe.send(type(preloaded.lock).__module__)
+
+            if __name__ == "__main__":
+                multiprocessing.set_forkserver_preload(["preloaded"])
+                ctx = multiprocessing.get_context("forkserver")
+                ours, theirs = ctx.Pipe()
+                process = ctx.Process(target=child, args=(theirs,))
+                process.start()
+                print(ours.recv())
+                process.join()
+        """)
+        path = os.pathsep.join([self.directory, os.environ["PYTHONPATH"]])
+        self.assertEqual(self.run_python(program, PYTHONPATH=path).stdout, OURS + "._semlock\n")
+
+    def test_executor_and_pool(self):
+        program = self.write("p.py", INSTALL, """
+            import concurrent.futures, multiprocessing, os, signal
+            from concurrent.futures.process import BrokenProcessPool
+
+            def die(_):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+            if __name__ == "__main__":
+                for method in "fork", "spawn", "forkserver":
+                    ctx = multiprocessing.get_context(method)
+                    with ctx.Pool(2) as pool:
+                        print(pool.map(abs, [-1, 2, -3]))
+                    with concurrent.futures.ProcessPoolExecutor(2, mp_context=ctx) as executor:
+                        print(list(executor.map(abs, [-4, 5])))
+                        try:
+                            executor.submit(die, 0).result(60)
+                        except BrokenProcessPool:
+                            print("broken")
+        """)
+        self.assertEqual(self.run_python(program).stdout, "[1, 2, 3]\n[4, 5]\nbroken\n" * 3)
