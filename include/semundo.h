@@ -97,8 +97,13 @@ struct semundo_options {
 	uint32_t value;    /* SIGNAL: first value. Others: must be 0 */
 	uint32_t mode;     /* permission bits, exactly (no umask); 0: 0600 */
 	const char *dir;   /* directory instead of $SEMUNDO_DIR */
+	uint32_t flags;    /* semundo_anonymous(): SEMUNDO_NO_DESCRIPTOR; else 0 */
 };
-#define SEMUNDO_OPTIONS_INIT { sizeof(struct semundo_options), 0, 0, 0, 0, NULL }
+#define SEMUNDO_OPTIONS_INIT { sizeof(struct semundo_options), 0, 0, 0, 0, NULL, 0 }
+enum {
+	SEMUNDO_NO_DESCRIPTOR = 1 << 0 /* keep none: shared with forked children
+	                                  only, as many as there is memory for */
+};
 
 /* ---- engines ----------------------------------------------------------- */
 
@@ -162,7 +167,8 @@ int semundo_open(semundo_t **ret_sem, const char *name, unsigned flags,
 /*
  * Creates a semaphore without a name. Forked children share it through the
  * handle; other processes through semundo_descriptor(). Goes when the last
- * user goes. Keeps one descriptor open. Errors: as semundo_open().
+ * user goes. Keeps one descriptor open, unless the options have
+ * SEMUNDO_NO_DESCRIPTOR. Errors: as semundo_open().
  */
 int semundo_anonymous(semundo_t **ret_sem, const struct semundo_options *options);
 
@@ -176,7 +182,7 @@ int semundo_open_fd(semundo_t **ret_sem, int fd, const struct semundo_options *o
 /*
  * A new close-on-exec descriptor of the semaphore, to be passed to another
  * process; the caller closes it. Errors: -EMFILE, -ENOENT (a named semaphore
- * whose name is gone), -EACCES.
+ * whose name is gone, or an anonymous one that keeps no descriptor), -EACCES.
  */
 int semundo_descriptor(semundo_t *sem, int *ret_fd);
 

@@ -374,7 +374,7 @@ int semundo__native_anonymous(semundo_t **ret, const struct semundo_options *opt
 {
 	struct request q = { "", options, 0, 0, NULL };
 	int r = semundo__directory_get(&q.dir, options->dir);
-	return r ? r : create_and_adopt(ret, &q, true);
+	return r ? r : create_and_adopt(ret, &q, !(options->flags & SEMUNDO_NO_DESCRIPTOR));
 }
 
 int semundo__native_open_fd(semundo_t **ret, int fd, const struct semundo_options *options)
@@ -405,6 +405,8 @@ int semundo__native_descriptor(semundo_t *base, int *ret_fd)
 	if (sem->fd >= 0) {
 		fd = fcntl(sem->fd, F_DUPFD_CLOEXEC, 3);
 		r = fd < 0 ? fail_open(&q, -errno, strerror(errno)) : 0;
+	} else if (!*base->name) {
+		r = fail_open(&q, -ENOENT, "it was made to keep no descriptor");
 	} else {
 		r = open_path(&q, &fd);
 	}

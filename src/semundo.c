@@ -76,6 +76,13 @@ static int complete_for_creation(struct semundo_options *o, const struct engine 
 	return check_capacity(o, engine);
 }
 
+static int check_option_flags(const struct semundo_options *o, uint32_t allowed)
+{
+	if (o->flags & ~allowed)
+		return semundo__fail(-EINVAL, "flags 0x%x of the options mean nothing here", o->flags);
+	return 0;
+}
+
 static int check_flags(unsigned flags)
 {
 	if (flags & ~(unsigned)(SEMUNDO_CREATE | SEMUNDO_EXCL | SEMUNDO_REPLACE | SEMUNDO_OBSERVE))
@@ -107,6 +114,8 @@ int semundo_open(semundo_t **ret_sem, const char *name, unsigned flags,
 		r = check_flags(flags);
 	if (!r)
 		r = copy_options(&o, options);
+	if (!r)
+		r = check_option_flags(&o, 0);
 	if (r)
 		return r;
 	semundo__big_lock();
@@ -123,6 +132,8 @@ int semundo_anonymous(semundo_t **ret_sem, const struct semundo_options *options
 	struct semundo_options o;
 	int r = copy_options(&o, options);
 	if (!r)
+		r = check_option_flags(&o, SEMUNDO_NO_DESCRIPTOR);
+	if (!r)
 		r = complete_for_creation(&o, &semundo__native);
 	if (r)
 		return r;
@@ -136,6 +147,8 @@ int semundo_open_fd(semundo_t **ret_sem, int fd, const struct semundo_options *o
 {
 	struct semundo_options o;
 	int r = copy_options(&o, options);
+	if (!r)
+		r = check_option_flags(&o, 0);
 	if (r)
 		return r;
 	semundo__big_lock();

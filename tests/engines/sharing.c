@@ -45,6 +45,9 @@ START_TEST(bad_options_are_refused)
 	o.mode = 01600;
 	refuse(&o, CREATE, "mode 01600");
 	o.mode = 0;
+	o.flags = 2;
+	refuse(&o, CREATE, "flags 0x2 of the options");
+	o.flags = 0;
 	o.size = 0;
 	refuse(&o, CREATE, "size");
 	o.size = sizeof(o);
@@ -211,6 +214,39 @@ START_TEST(a_stranger_opens_it_by_descriptor)
 }
 END_TEST
 
+static unsigned descriptors(void)
+{
+	unsigned count = 0;
+	for (int fd = 0; fd < 1024; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+START_TEST(one_may_keep_no_descriptor)
+{
+	struct semundo_options o = with_units(_i, 1);
+	semundo_t *first = nameless(_i, 1), *sem = NULL, *none = NULL;
+	int fd = -1;
+	if (!first)
+		return;
+	unsigned before = descriptors();
+	o.flags = SEMUNDO_NO_DESCRIPTOR;
+	must(semundo_anonymous(&sem, &o));
+	ck_assert_uint_eq(descriptors(), before);
+	must_fail_unchanged(semundo_descriptor(sem, &fd), ENOENT, "no descriptor");
+	ck_assert_uint_eq(info_of(sem).capacity, info_of(first).capacity);
+	must_fail_unchanged(semundo_open(&none, named("s"), CREATE, &o), EINVAL, "flags 0x1");
+	struct worker *w = worker_fork(sem);
+	worker_must(w, semundo_acquire, 1);
+	must_be(semundo_try_acquire(sem, 1), -EAGAIN);
+	worker_kill(w);
+	if (_i != SEMUNDO_SIGNAL)
+		must_be(semundo_acquire(sem, 1), 1);
+	must(semundo_close(sem));
+	must(semundo_close(first));
+}
+END_TEST
+
 START_TEST(an_anonymous_one_leaves_nothing)
 {
 	char *before = picture(getenv("SEMUNDO_DIR"));
@@ -279,6 +315,7 @@ void add_sharing(Suite *suite)
 	add_all_kinds(t, a_child_shares_it_through_the_handle);
 	add_all_kinds(t, a_stranger_opens_it_by_descriptor);
 	add_all_kinds(t, an_anonymous_one_leaves_nothing);
+	add_all_kinds(t, one_may_keep_no_descriptor);
 	add_all_kinds(t, a_named_one_has_a_descriptor_while_it_has_its_name);
 	tcase_add_test(t, a_wrong_descriptor_is_refused);
 }
