@@ -6,6 +6,7 @@ library_version: str
 LOCK: int
 PERMITS: int
 SIGNAL: int
+NO_DESCRIPTOR: int
 CREATE: int
 EXCL: int
 REPLACE: int
@@ -110,6 +111,7 @@ class SemLock:
         unlink: bool,
         *,
         undo: bool = ...,
+        descriptor: bool = ...,
     ) -> _L: ...
     @property
     def handle(self) -> int: ...

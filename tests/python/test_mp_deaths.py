@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A process of multiprocessing is killed: what that means, class by class."""
+import gc
 import os
 import signal
 import threading
@@ -407,6 +408,18 @@ class Limits(Contexts):
         for made in (fork.Lock(), fork.Condition(), fork.Event(), fork.Barrier(2)):
             process = spawn.Process(target=hold, args=(made, made))
             self.assertRaises(RuntimeError, process.start)
+
+    def test_a_fork_context_takes_no_descriptors(self):
+        ctx = get_context("fork")
+        self.kept = [ctx.Event(), ctx.Barrier(2), ctx.Value("i")]  # and shared memory
+        self.kept[0].set()  # the directory has one
+        gc.collect()  # those of other tests
+        before = len(os.listdir("/proc/self/fd"))
+        made = [(ctx.Lock(), ctx.Semaphore(3), ctx.Condition(), ctx.Event(), ctx.Barrier(2))
+                for _ in range(50)]
+        for lock, *_ in made:
+            lock.acquire()
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
 
     def test_no_pickle_but_for_children(self):
         import pickle

@@ -317,7 +317,8 @@ class Own(Case):
         self.assertRaises(TypeError, SemLock._rebuild, "x", SEMAPHORE, 1, None)
 
     def test_by_descriptor(self):
-        s = self.make()
+        self.assertRaises(FileNotFoundError, self.make()._descriptor)
+        s = self.make(descriptor=True)
         fd = s._descriptor()
         t = SemLock._open_fd(fd, SEMAPHORE, 1, self.directory)
         os.close(fd)
@@ -328,13 +329,17 @@ class Own(Case):
             self.assertRaises(OSError, SemLock._open_fd, other.fileno(), SEMAPHORE, 1, None)
 
     def test_no_descriptor_is_left(self):
-        before = os.listdir("/proc/self/fd")
-        self.make().acquire()
-        during = os.listdir("/proc/self/fd")  # the directory's own stay
-        for _ in range(3):
-            self.make().acquire()
-        self.assertEqual(os.listdir("/proc/self/fd"), during)
-        self.assertLessEqual(len(during) - len(before), 2)
+        def made():
+            return self.make(), self.make(descriptor=True), self.make(SEMAPHORE, 3, 5)
+
+        kept = made()
+        for s in kept:
+            s.acquire()
+        before = len(os.listdir("/proc/self/fd"))  # the directory's own stay
+        for s in made():
+            s.acquire()
+        del s
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
 
     def test_undo(self):
         s = self.make(SEMAPHORE, 3, 3, undo=True)

@@ -85,6 +85,9 @@ static inline struct sem *as_sem(PyObject *object)
 	return (struct sem *)object;
 }
 
+/* A flag of _open(), beside those of semundo_open(). */
+#define EXT_NO_DESCRIPTOR 0x100u
+
 /* The module of an object whose type ext_add_type() made, or a failure of this
  * object's. A new reference, or null. */
 PyObject *sem_module(PyObject *self);

@@ -58,6 +58,7 @@ static int execute(PyObject *module)
 	if (PyModule_AddIntConstant(module, "LOCK", SEMUNDO_LOCK) < 0 ||
 	    PyModule_AddIntConstant(module, "PERMITS", SEMUNDO_PERMITS) < 0 ||
 	    PyModule_AddIntConstant(module, "SIGNAL", SEMUNDO_SIGNAL) < 0 ||
+	    PyModule_AddIntConstant(module, "NO_DESCRIPTOR", EXT_NO_DESCRIPTOR) < 0 ||
 	    PyModule_AddIntConstant(module, "CREATE", SEMUNDO_CREATE) < 0 ||
 	    PyModule_AddIntConstant(module, "EXCL", SEMUNDO_EXCL) < 0 ||
 	    PyModule_AddIntConstant(module, "REPLACE", SEMUNDO_REPLACE) < 0 ||

@@ -99,7 +99,8 @@ static bool is_unused(PyObject *self)
 }
 
 PyDoc_STRVAR(open_doc, "_open(name, flags, kind, capacity, value, mode, dir)\n"
-                       "Opens or makes it; without a name (None) makes it.\n"
+                       "Opens or makes it; without a name (None) makes it, with\n"
+                       "NO_DESCRIPTOR in the flags for forked children only.\n"
                        "Returns its capacity and value.");
 
 static PyObject *sem_open(PyObject *self, PyObject *args)
@@ -113,6 +114,9 @@ static PyObject *sem_open(PyObject *self, PyObject *args)
 	                      &options.capacity, &options.value, &options.mode, &options.dir) ||
 	    !is_unused(self))
 		return NULL;
+	if (flags & EXT_NO_DESCRIPTOR)
+		options.flags = SEMUNDO_NO_DESCRIPTOR;
+	flags &= ~EXT_NO_DESCRIPTOR;
 	Py_BEGIN_ALLOW_THREADS
 	r = name ? semundo_open(&handle, name, flags, &options) :
 		   semundo_anonymous(&handle, &options);

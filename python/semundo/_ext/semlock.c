@@ -293,11 +293,13 @@ static PyType_Slot slots[] = {
 	{ Py_tp_methods, methods },
 	{ Py_tp_getset, getset },
 	{ Py_tp_doc,
-	  "SemLock(kind, value, maxvalue, name, unlink, *, undo=False)\n--\n\n"
+	  "SemLock(kind, value, maxvalue, name, unlink, *, undo=False, descriptor=False)\n--\n\n"
 	  "What multiprocessing makes its locks and semaphores of. One that begins with 1\n"
 	  "and has that as its maximum, and a recursive one, comes back when a process dies\n"
 	  "that holds it. Others are counters; with undo=True what a process took of them\n"
-	  "comes back too, and only that process may give it back." },
+	  "comes back too, and only that process may give it back. With unlink it has no\n"
+	  "name, and is for this process and forked children; with descriptor=True too it\n"
+	  "keeps one, for _descriptor()." },
 	{ 0, NULL },
 };
 

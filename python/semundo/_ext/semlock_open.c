@@ -163,7 +163,7 @@ static const char *engine_of(PyTypeObject *type)
 /* ---- making ---- */
 
 struct wanted {
-	int kind, value, maxvalue, undo;
+	int kind, value, maxvalue, undo, descriptor;
 	const char *engine, *name;
 	int unlink;
 };
@@ -204,6 +204,7 @@ static int make(semundo_t **ret, const struct wanted *w, const char *full)
 	set_options(&options, w);
 	Py_BEGIN_ALLOW_THREADS
 	if (w->unlink && w->engine == engines[0]) {
+		options.flags = w->descriptor ? 0 : SEMUNDO_NO_DESCRIPTOR;
 		r = semundo_anonymous(ret, &options);
 	} else {
 		r = semundo_open(ret, full, SEMUNDO_CREATE | SEMUNDO_EXCL, &options);
@@ -246,10 +247,12 @@ static PyObject *new_named(PyTypeObject *type, const struct wanted *w)
 
 PyObject *semlock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = { "kind", "value", "maxvalue", "name", "unlink", "undo", NULL };
-	struct wanted w = { .undo = 0 };
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iiisp|$p:SemLock", names, &w.kind, &w.value,
-	                                 &w.maxvalue, &w.name, &w.unlink, &w.undo) ||
+	static char *names[] = { "kind", "value", "maxvalue", "name", "unlink", "undo",
+		                 "descriptor", NULL };
+	struct wanted w = { .undo = 0, .descriptor = 0 };
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iiisp|$pp:SemLock", names, &w.kind, &w.value,
+	                                 &w.maxvalue, &w.name, &w.unlink, &w.undo,
+	                                 &w.descriptor) ||
 	    !is_valid(&w) || !(w.engine = engine_of(type)))
 		return NULL;
 	return new_named(type, &w);

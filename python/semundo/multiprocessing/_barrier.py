@@ -31,7 +31,7 @@ class Barrier(threading.Barrier):
                  timeout: float | None = None, *, ctx: Any) -> None:
         if not 1 <= parties <= 65535:
             raise ValueError(f"parties must be 1 to 65535, not {parties}")
-        inside = Units(), Units()  # of the even and the odd generations: who waits holds one
+        inside = Units(ctx=ctx), Units(ctx=ctx)  # of the even and the odd generations: who waits holds one
         self.__setstate__((parties, action, timeout, Condition(ctx=ctx), inside, Words(4)))
 
     def __getstate__(self) -> Tuple[Any, ...]:

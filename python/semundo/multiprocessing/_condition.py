@@ -12,7 +12,7 @@ import time
 from multiprocessing import heap
 from typing import Any, Callable, Tuple, TypeVar
 
-from .. import _core
+from .. import _core, _ext
 from ._semlock import assert_for_fork
 
 _T = TypeVar("_T")
@@ -21,11 +21,18 @@ SLICE = 0.25  # seconds; how often a waiter looks for deaths
 MANY = 65535  # waiters at most
 
 
+def _make(semaphore: Any, kind: int, capacity: int, ctx: Any) -> None:
+    """Without a name; with a descriptor if its context may ask for one."""
+    forks = ctx.get_start_method() == "fork"
+    semaphore._dir = _ext.directory()
+    semaphore._open(None, _ext.NO_DESCRIPTOR if forks else 0, kind, capacity, 0, 0, semaphore._dir)
+
+
 class Units(_core.Semaphore):
     """Units that come back when their holder dies. As long as its owner, so no warning."""
 
-    def __init__(self) -> None:
-        super().__init__(value=MANY)
+    def __init__(self, *, ctx: Any) -> None:
+        _make(self, _ext.PERMITS, MANY, ctx)
 
     def __del__(self) -> None:
         self.close()
@@ -42,6 +49,9 @@ class Units(_core.Semaphore):
 
 class Counter(_core.Signal):
     """Nothing comes back."""
+
+    def __init__(self, *, ctx: Any) -> None:
+        _make(self, _ext.SIGNAL, 0, ctx)
 
     def __del__(self) -> None:
         self.close()
@@ -104,9 +114,9 @@ class Condition:
     def __init__(self, lock: Any = None, *, ctx: Any) -> None:
         self._lock = lock or ctx.RLock()
         self._is_fork_ctx = ctx.get_start_method() == "fork"
-        self._sleepers = Units()  # one for each thread that sleeps
-        self._roused = Units()    # one for each that was notified and does not have the lock yet
-        self._tokens = Counter()  # notifications that nobody took yet
+        self._sleepers = Units(ctx=ctx)  # one for each thread that sleeps
+        self._roused = Units(ctx=ctx)    # one for each that was notified and does not have the lock yet
+        self._tokens = Counter(ctx=ctx)  # notifications that nobody took yet
         self._posted = Words(1)   # how often something was notified; written under the lock
         self._set_up()
 

@@ -2,7 +2,8 @@
 """Lock, RLock, Semaphore and BoundedSemaphore: multiprocessing's interface over SemLock.
 
 They have no name, so that nothing is left behind whoever is killed when. A child that is not
-forked gets a descriptor, so that nothing can be gone when the child looks for it. With the
+forked gets a descriptor, so that nothing can be gone when the child looks for it; those of a
+fork context keep none. With the
 engines sysv and posix, which have names only, they do as multiprocessing's own do.
 """
 from __future__ import annotations
@@ -51,17 +52,17 @@ class SemLock:
         self._engine = _ext.semlock_engine()
         self._dir = _ext.directory()
         unlink = self._is_fork_ctx or self._engine == "native"
-        self._semlock = self._create(kind, value, maxvalue, unlink, undo)
+        self._semlock = self._create((kind, value, maxvalue), unlink, undo)
         self._set_up()
         if self._semlock.name is not None:
             resource_tracker.register(self._semlock.name, "semaphore")
             util.Finalize(self, _unlink, (self._semlock.name,), exitpriority=0)
 
-    @staticmethod
-    def _create(kind: int, value: int, maxvalue: int, unlink: bool, undo: bool) -> _ext.SemLock:
+    def _create(self, numbers: Tuple[int, int, int], unlink: bool, undo: bool) -> _ext.SemLock:
         for _ in range(100):
             try:
-                return _ext.SemLock(kind, value, maxvalue, _random_name(), unlink, undo=undo)
+                return _ext.SemLock(*numbers, _random_name(), unlink, undo=undo,
+                                    descriptor=not self._is_fork_ctx)
             except FileExistsError:
                 pass
         raise FileExistsError("no name for a semaphore was free in 100 attempts")
