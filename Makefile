@@ -11,7 +11,7 @@ TESTS_MUSL ?= torture-killed torture-killed-and-stopped semaphore.h
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo check everything crash faults fuzz analyze coverage bench plot install clean check-arm64 \
-        check-musl cross-macos model model-faults
+        test-multiprocessing check-musl cross-macos model model-faults
 
 help: ## this list
 	@echo 'Targets:'
@@ -42,7 +42,7 @@ demo: ## real jobs, at most 3 at once, while some are killed
 	@SEMUNDO_BUILD=$(abspath $(BUILD)) examples/demo/run
 
 check: ## every test; ends with the number of test cases
-	$(call compile,test check python)
+	$(call compile,test check python upstream)
 	@MESON=$(MESON) scripts/check $(BUILD) $(TESTS)
 
 everything: ## check, and again with sanitizers, valgrind and the fuzzer
@@ -101,6 +101,10 @@ faults: ## seed five faults; make crash and the model find each
 	$(call compile,test check)
 	@scripts/faults $(BUILD)
 	@model/run $(abspath $(BUILD))/model/faults faults
+
+test-multiprocessing: ## CPython's own tests with semundo under them, and without: an hour (UPSTREAM="--python PATH ...")
+	$(call compile,test python upstream)
+	@scripts/test-multiprocessing $(BUILD) $(UPSTREAM)
 
 bench: ## speed, side by side with glibc and System V
 	$(call compile,test python)
