@@ -185,7 +185,7 @@ class Conditions(Contexts):
     def test_dead_sleeper_wakes_nobody(self):
         first, _ = self.sleepers(2)
         self.kill(first)
-        self.assertFalse(self.woken.acquire(timeout=4 * _condition.SLICE))
+        self.assertFalse(self.woken.acquire(timeout=2 * _condition.LAST))
         with self.cond:
             self.cond.notify_all()
         self.take(self.woken)

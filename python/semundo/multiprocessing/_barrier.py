@@ -111,7 +111,7 @@ class Barrier(threading.Barrier):
                 self._break()
                 raise BrokenBarrierError
             try:
-                self._cond.wait(deadline.slice())
+                self._cond._wait_slice(deadline)
             except BaseException:
                 self._leave(generation)
                 raise

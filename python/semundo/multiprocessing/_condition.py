@@ -17,7 +17,7 @@ from ._semlock import assert_for_fork
 
 _T = TypeVar("_T")
 
-SLICE = 0.25  # seconds; how often a waiter looks for deaths
+FIRST, LAST = 0.1, 1.0  # seconds until a waiter looks for deaths, doubled each time
 MANY = 65535  # waiters at most
 
 
@@ -84,13 +84,16 @@ class Deadline:
 
     def __init__(self, timeout: float | None) -> None:
         self._end = None if timeout is None else time.monotonic() + timeout
+        self._slice = FIRST
 
     def left(self) -> float | None:
         return None if self._end is None else max(0.0, self._end - time.monotonic())
 
     def slice(self) -> float:
-        left = self.left()
-        return SLICE if left is None else min(left, SLICE)
+        """Seconds until the next look."""
+        left, now = self.left(), self._slice
+        self._slice = min(2 * now, LAST)
+        return now if left is None else min(left, now)
 
     def over(self) -> bool:
         return self.left() == 0
@@ -173,9 +176,16 @@ class Condition:
         `timeout` seconds."""
         if not self._lock._semlock._is_mine():
             raise AssertionError("acquire() the condition before wait()")
-        self._settle()
         deadline = Deadline(timeout)
         known = self._posted[0], self._dead()
+        return self._wait(lambda: self._sleep(deadline, known))
+
+    def _wait_slice(self, deadline: Deadline) -> None:
+        """For those who look for themselves what became of it."""
+        self._wait(lambda: self._take(deadline.slice()))
+
+    def _wait(self, sleep: Callable[[], bool]) -> bool:
+        self._settle()
         if not self._sleepers.acquire(blocking=False):
             raise OverflowError(f"{MANY} threads wait for this condition already")
         times = self._lock._semlock._count()
@@ -183,14 +193,22 @@ class Condition:
             self._lock.release()
         notified = False
         try:
-            notified = self._sleep(deadline, known)
+            notified = sleep()
             return notified
         finally:
             self._sleepers.release()
-            for _ in range(times):
-                self._lock.acquire()
-            if notified:
-                self._roused.release()
+            try:
+                for _ in range(times):
+                    self._lock.acquire()
+            finally:
+                if notified:
+                    self._roused.release()
+
+    def _take(self, timeout: float) -> bool:
+        if not self._tokens.acquire(timeout=timeout):
+            return False
+        self._roused.acquire()
+        return True
 
     def _settle(self) -> None:
         """Those who were notified are awake before anybody else sleeps: a newcomer would take
@@ -206,13 +224,13 @@ class Condition:
             pause = min(2 * pause, 0.05)
 
     def _sleep(self, deadline: Deadline, known: Tuple[int, int]) -> bool:
-        while not self._tokens.acquire(timeout=deadline.slice()):
+        while not self._take(deadline.slice()):
             known, wake = self._look(known)
-            if not wake and deadline.over():
-                return False
             if wake:
-                break
-        self._roused.acquire()
+                self._roused.acquire()
+                return True
+            if deadline.over():
+                return False
         return True
 
     def _dead(self) -> int:
@@ -281,7 +299,7 @@ class Event:
             while not self.is_set() and self._word[0] >> 1 == before >> 1:
                 if deadline.over():
                     return False
-                self._cond.wait(deadline.slice())
+                self._cond._wait_slice(deadline)
             return True
 
     def __repr__(self) -> str:

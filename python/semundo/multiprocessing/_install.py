@@ -31,17 +31,15 @@ try:
     from semundo.multiprocessing import _install
 finally:
     sys.path.remove({home!r})
-_install.{function}({engine!r})
+_install.install({engine!r})
 """
 
 
 class _SysPath(List[str]):
     """A sys.path that installs where it arrives, by pickle or by repr()."""
 
-    function = "install"
-
     def _expression(self) -> str:
-        code = _CODE.format(home=_HOME, function=self.function, engine=_ext.semlock_engine())
+        code = _CODE.format(home=_HOME, engine=_ext.semlock_engine())
         return f"[exec({code!r}, {{}}), {list(self)!r}][1]"
 
     def __repr__(self) -> str:
@@ -51,29 +49,21 @@ class _SysPath(List[str]):
         return eval, (self._expression(), {})
 
 
-class _SemLockPath(_SysPath):
-    function = "install_semlock"
-
-
 class _Preparation:
     """In the place of multiprocessing.spawn.get_preparation_data."""
 
-    def __init__(self, original: Callable[[str], Dict[str, Any]], path: type) -> None:
+    def __init__(self, original: Callable[[str], Dict[str, Any]]) -> None:
         self.original = original
-        self.path = path
 
     def __call__(self, name: str) -> Dict[str, Any]:
         data = self.original(name)
-        data["sys_path"] = self.path(data["sys_path"])
+        data["sys_path"] = _SysPath(data["sys_path"])
         return data
 
 
-def _prepare_children(path: type) -> None:
-    present: Any = spawn.get_preparation_data
-    if isinstance(present, _Preparation):
-        present.path = path
-    else:
-        setattr(spawn, "get_preparation_data", _Preparation(present, path))
+def _prepare_children() -> None:
+    if not isinstance(spawn.get_preparation_data, _Preparation):
+        setattr(spawn, "get_preparation_data", _Preparation(spawn.get_preparation_data))
 
 
 def _replace_semlock() -> None:
@@ -105,4 +95,4 @@ def install(engine: str | None = None) -> None:
         for cls in classes:
             setattr(module, cls.__name__, cls)
     setattr(importlib.import_module("multiprocessing.synchronize"), "sem_unlink", _ext.sem_unlink)
-    _prepare_children(_SysPath)
+    _prepare_children()
