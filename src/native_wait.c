@@ -286,10 +286,11 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* A sleep on many words would go on after a handler with SA_RESTART. */
+/* A sleep on many words would go on after a handler with SA_RESTART. With one
+ * word there is none, and it costs a system call for each signal to ask. */
 static bool must_see_signals(const struct waiter *w)
 {
-	return (w->how->flags & SEMUNDO_WAIT_EINTR) && !(w->how->flags & WAIT_RESTARTS) &&
+	return w->watch.count > 1 && (w->how->flags & SEMUNDO_WAIT_EINTR) && !(w->how->flags & WAIT_RESTARTS) &&
 	       semundo__handlers_restart();
 }
 
