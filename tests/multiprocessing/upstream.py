@@ -11,6 +11,7 @@ import faulthandler
 import importlib
 import json
 import os
+import signal
 import sys
 import unittest
 
@@ -92,6 +93,8 @@ def load(module, words):
 
 
 def main(results, seconds, name, *words):
+    # However this is started: a shell lets what is in the background ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     faulthandler.dump_traceback_later(float(seconds), exit=True)
     from test import support
     support.use_resources = []

@@ -43,6 +43,10 @@ class Units(_core.Semaphore):
     def dead(self) -> int:
         """Number of the last holder that died."""
         self.recover()
+        return self.known_dead()
+
+    def known_dead(self) -> int:
+        """The same, of those whose death somebody noticed; without a system call."""
         deaths = self.deaths()
         return deaths[0].number if deaths else 0
 
@@ -177,7 +181,7 @@ class Condition:
         if not self._lock._semlock._is_mine():
             raise AssertionError("acquire() the condition before wait()")
         deadline = Deadline(timeout)
-        known = self._posted[0], self._dead()
+        known = self._posted[0], self._sleepers.known_dead() + self._roused.known_dead()
         return self._wait(lambda: self._sleep(deadline, known))
 
     def _wait_slice(self, deadline: Deadline) -> None:

@@ -74,13 +74,6 @@ def _replace_semlock() -> None:
     getattr(tracker, "_CLEANUP_FUNCS")["semaphore"] = _ext.sem_unlink
 
 
-def install_semlock(engine: str | None = None) -> None:
-    """Only _multiprocessing.SemLock, below multiprocessing's own classes. They must not be
-    loaded yet; a file of the kind .pth is early enough."""
-    _ext.semlock_engine(engine)
-    _replace_semlock()
-
-
 def install(engine: str | None = None) -> None:
     """This program and its children, however they are started, use the classes of this package
     where they use those of multiprocessing. May be called again. What was made before, and
