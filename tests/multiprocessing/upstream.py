@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """usage: upstream.py RESULTS SECONDS MODULE [TEST...]
 
-Runs tests that come with this interpreter and writes what became of each, one a
-line, as JSON: [test, outcome, reason of a skip]. MODULE is fork, spawn or
-forkserver, for multiprocessing's tests with that start method, or a module. TEST
-is a part of the names of those to run. Whatever takes longer than that many
-seconds ends the run with the status 3.
+Runs tests that come with this interpreter and appends what became of each to a
+file, one a line, as JSON: [test, outcome, reason of a skip], and "running" as
+the outcome when it begins. Those that are in the file already are left out.
+MODULE is fork, spawn or forkserver, for multiprocessing's tests with that start
+method, or a module. TEST is a part of the names of those to run. A test that
+takes longer than that many seconds ends the run.
 """
 import faulthandler
 import importlib
@@ -23,9 +24,25 @@ test._test_multiprocessing.install_tests_in_module_dict(globals(), {method!r})
 
 
 class Result(unittest.TextTestResult):
+    file = seconds = None  # set by main()
+
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.outcomes = {}
+
+    def write(self, test, outcome, reason=""):
+        self.file.write(json.dumps([test, outcome, reason]) + "\n")
+        self.file.flush()
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.write(test.id(), "running")
+        faulthandler.dump_traceback_later(self.seconds, exit=True)
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        faulthandler.cancel_dump_traceback_later()
+        self.write(test.id(), *self.outcomes.get(test.id(), ("none",)))
 
     def note(self, test, outcome, reason=""):
         """The worst of it, if a test has parts."""
@@ -83,27 +100,26 @@ def flatten(suite):
             yield test
 
 
-def load(module, words):
-    loader = unittest.defaultTestLoader
-    tests = loader.loadTestsFromModule(module)
-    if not words:
-        return tests
-    return unittest.TestSuite(test for test in flatten(tests)
-                              if any(word in test.id() for word in words))
+def load(module, words, known):
+    tests = unittest.defaultTestLoader.loadTestsFromModule(module)
+    return unittest.TestSuite(
+        test for test in flatten(tests) if test.id() not in known
+        and (not words or any(word in test.id() for word in words)))
 
 
 def main(results, seconds, name, *words):
     # However this is started: a shell lets what is in the background ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    faulthandler.dump_traceback_later(float(seconds), exit=True)
     from test import support
     support.use_resources = []
-    runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Result)
-    result = runner.run(load(module_of(name), words))
-    faulthandler.cancel_dump_traceback_later()
-    with open(results, "w", encoding="utf-8") as file:
-        for test, (outcome, reason) in sorted(result.outcomes.items()):
-            file.write(json.dumps([test, outcome, reason]) + "\n")
+    with open(results, "a+", encoding="utf-8") as file:
+        file.seek(0)
+        known = {json.loads(line)[0] for line in file}
+        Result.file, Result.seconds = file, float(seconds)
+        runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Result)
+        result = runner.run(load(module_of(name), words, known))
+        for test, outcome in sorted(result.outcomes.items()):
+            result.write(test, *outcome)  # also of classes that were skipped
 
 
 if __name__ == "__main__":
