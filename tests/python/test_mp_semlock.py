@@ -10,23 +10,9 @@ import weakref
 
 import semundo
 from helpers import LIMIT, Case, until
-from semundo import _ext
+from mp_helpers import RECURSIVE, SEMAPHORE, outcome
 from semundo.multiprocessing import SEM_VALUE_MAX, SemLock, sem_unlink
 from storm import fail, storm
-
-RECURSIVE, SEMAPHORE = 0, 1
-SLEEP = "import time; time.sleep(600)"
-
-
-def outcome(function):
-    """What it returns, or the kind and the words of what it raises."""
-    try:
-        return function()
-    except Exception as error:
-        kind = next(cls for cls in type(error).__mro__ if cls.__module__ == "builtins")
-        if isinstance(error, OSError):
-            return kind.__name__, error.errno
-        return kind.__name__, str(error) if isinstance(error, (AssertionError, ValueError)) else ""
 
 
 class Both(Case):
@@ -218,6 +204,7 @@ class Own(Case):
             self.assertEqual(os.waitpid(pid, 0)[1], signal.SIGKILL)
             self.assertTrue(s.acquire(True, LIMIT))
             self.assertEqual([death.pid for death in s.recovered], [pid])
+            self.assertEqual(self.fork(lambda s=s: s._after_fork() or len(s.recovered)), 0)
             s.release()
             self.assertTrue(s.acquire())
             self.assertEqual(s.recovered, ())
@@ -255,32 +242,37 @@ class Own(Case):
         self.assertRaises(ValueError, s.release)
 
     def test_bound_is_exact(self):
-        """Many processes raise it at once until it refuses."""
-        most = 20000
-        s = self.make(SEMAPHORE, 1, most)
-        s.acquire()
-        counts = []
+        """Some raise it all the time and one lowers it: it is never above its bound."""
+        s = self.make(SEMAPHORE, 1, 2)
+
+        def child(step):
+            for _ in range(20000):
+                outcome(step)
+                if s._get_value() > 2:
+                    return 1
+            return 0
+
         pids = []
-        read, write = os.pipe()
-        for _ in range(3):
+        for step in (s.release, s.release, s.release, lambda: s.acquire(False)):
             pid = os.fork()
             if pid == 0:
-                done, status = 0, 1
+                status = 2
                 try:
-                    while outcome(s.release) is None:
-                        done += 1
-                    os.write(write, b"%6d" % done)
-                    status = 0
+                    status = child(step)
                 finally:
                     os._exit(status)
             pids.append(pid)
-        for pid in pids:
-            self.assertEqual(os.waitpid(pid, 0)[1], 0)
-            counts.append(int(os.read(read, 6)))
-        os.close(read)
-        os.close(write)
-        self.assertEqual(sum(counts), most)
-        self.assertEqual(s._get_value(), most)
+        self.assertEqual([os.waitpid(pid, 0)[1] >> 8 for pid in pids], [0] * 4)
+
+    def test_bound_is_the_library_s(self):
+        """So that there is no time between a check and the release."""
+        s = SemLock(SEMAPHORE, 1, 2, "/bounded", False)
+        other = self.open(semundo.Signal, "bounded", create=False)
+        self.assertEqual(other.capacity, 2)
+        other.release()
+        self.assertRaises(semundo.FullError, other.release)
+        self.assertRaises(ValueError, s.release)
+        sem_unlink("/bounded")
 
     def test_signals_do_not_move_the_deadline(self):
         s = self.make(SEMAPHORE, 0, 5)
@@ -367,65 +359,6 @@ class Own(Case):
         self.assertTrue(s.acquire(True, LIMIT))
         self.assertEqual([death.pid for death in s.recovered], [process.pid])
         sem_unlink("/mine")
-
-
-class Engines(Case):
-    def setUp(self):
-        super().setUp()
-        self.addCleanup(_ext.semlock_engine, _ext.semlock_engine())
-        self.name = f"/semundo-test-{os.getpid()}"
-
-    def test_names_of_engines(self):
-        self.assertEqual(_ext.semlock_engine(), "native")
-        self.assertEqual(_ext.semlock_engine("sysv"), "sysv")
-        self.assertRaises(ValueError, _ext.semlock_engine, "auto")
-        self.assertEqual(_ext.semlock_engine(None), "sysv")
-
-    def test_basics(self):
-        for engine in ("native", "sysv", "posix"):
-            with self.subTest(engine=engine):
-                _ext.semlock_engine(engine)
-                lock = SemLock(SEMAPHORE, 1, 1, self.name, False)
-                self.addCleanup(outcome, lambda: sem_unlink(self.name))
-                again = SemLock._rebuild(0, SEMAPHORE, 1, self.name)
-                self.assertTrue(lock.acquire())
-                self.assertFalse(again.acquire(False))
-                self.assertFalse(again.acquire(True, 0.01))
-                lock.release()
-                self.assertRaises(ValueError, lock.release)
-                sem_unlink(self.name)
-                self.assertRaises(FileNotFoundError, sem_unlink, self.name)
-                bounded = SemLock(SEMAPHORE, 2, 2, self.name, True)
-                self.assertRaises(ValueError, bounded.release)
-                self.assertTrue(bounded.acquire() and bounded.acquire())
-                self.assertTrue(bounded._is_zero())
-                recursive = SemLock(RECURSIVE, 1, 1, self.name, True)
-                self.assertTrue(recursive.acquire() and recursive.acquire())
-                recursive.release()
-                recursive.release()
-                self.assertRaises(AssertionError, recursive.release)
-                self.assertRaises(FileNotFoundError, sem_unlink, self.name)
-
-    def test_sysv_holder_is_killed(self):
-        _ext.semlock_engine("sysv")
-        s = SemLock(SEMAPHORE, 1, 1, self.name, True)
-        self.assertEqual(self.fork(lambda: s.acquire() and 0), 0)
-        self.assertTrue(s.acquire(True, LIMIT))
-        self.assertEqual([death.pid for death in s.recovered], [0])  # somebody
-
-    def test_posix_is_that_of_cpython(self):
-        _ext.semlock_engine("posix")
-        s = SemLock(SEMAPHORE, 1, 1, self.name, False)
-        self.addCleanup(sem_unlink, self.name)
-        theirs = _multiprocessing.SemLock._rebuild(0, SEMAPHORE, 1, self.name)
-        self.assertTrue(theirs.acquire())
-        self.assertFalse(s.acquire(False))
-        theirs.release()
-        self.assertTrue(s.acquire(False))
-
-    def test_posix_cannot_undo(self):
-        _ext.semlock_engine("posix")
-        self.assertRaises(NotImplementedError, SemLock, SEMAPHORE, 3, 3, self.name, True, undo=True)
 
 
 class Threads(Case):
