@@ -6,7 +6,7 @@ import threading
 
 from helpers import LIMIT, until
 from mp_helpers import Contexts, die, meet, wait_event
-from semundo.multiprocessing import get_context
+from semundo.multiprocessing import _barrier, get_context
 
 
 class Events(Contexts):
@@ -56,6 +56,8 @@ class Events(Contexts):
 class Barriers(Contexts):
     def setUp(self):
         super().setUp()
+        self.addCleanup(setattr, _barrier, "GRACE", _barrier.GRACE)
+        _barrier.GRACE = 0.3
         self.ctx = get_context("fork")
         self.ready, self.passed, self.broken = (self.ctx.Semaphore(0) for _ in range(3))
 
@@ -78,6 +80,42 @@ class Barriers(Contexts):
             self.kill(self.party(barrier))
             self.assertRaises(threading.BrokenBarrierError, barrier.wait, LIMIT)
             barrier.reset()
+
+    def elsewhere(self, barrier, leave):
+        """One that takes part in a round, and then ends otherwise."""
+        def child():
+            barrier.wait(LIMIT)
+            leave()
+
+        process = self.ctx.Process(target=child)
+        process.start()
+        barrier.wait(LIMIT)
+        process.join(LIMIT)
+
+    def test_one_is_killed_between_rounds(self):
+        barrier = self.ctx.Barrier(2)
+        for _ in range(2):
+            self.elsewhere(barrier, die)
+            self.assertRaises(threading.BrokenBarrierError, barrier.wait, LIMIT)
+            barrier.reset()
+
+    def test_another_takes_the_place_of_one_who_was_killed(self):
+        barrier = self.ctx.Barrier(2)
+        self.elsewhere(barrier, die)
+        self.party(barrier)
+        until(lambda: barrier._members.dead() > barrier._words[4], "its death is known")
+        self.assertEqual(barrier.wait(LIMIT), 1)
+        self.take(self.passed)
+
+    def test_one_ends_between_rounds(self):
+        """A normal end is no death."""
+        barrier = self.ctx.Barrier(2)
+        self.elsewhere(barrier, lambda: None)
+        self.party(barrier)
+        self.assertEqual(barrier._members.dead(), 0)
+        self.assertFalse(self.broken.acquire(timeout=_barrier.GRACE + 2))
+        barrier.wait(LIMIT)
+        self.take(self.passed)
 
     def test_last_one_dies_in_the_action(self):
         barrier = self.ctx.Barrier(2, die)

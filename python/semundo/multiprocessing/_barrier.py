@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
+from multiprocessing import util
 from threading import BrokenBarrierError
 from typing import Any, Callable, NamedTuple, Tuple
 
 from ._condition import Condition, Deadline, Units, Words
 
-# Words: the state; a bit for each of the latest generations that failed; the last death in each
-# of _inside that is not of the present generation.
-STATE, FAILED, BASE = 0, 1, 2
+# Words: the state; a bit for each of the latest generations that failed; the last death that was
+# before the present generation, in each of _inside and in _members.
+STATE, FAILED, BASE, MEMBERS = 0, 1, 2, 4
 OUTCOMES = 62  # generations that FAILED keeps
+GRACE = 5.0    # seconds for another process to take the place of a party that was killed
 
 
 class _State(NamedTuple):
@@ -23,22 +26,37 @@ class _State(NamedTuple):
         return self.generation << 24 | self.arrived << 1 | self.broken
 
 
+def _leave(members: Units) -> None:
+    if not members.closed and members.held:
+        members.release()
+
+
 class Barrier(threading.Barrier):
     """multiprocessing.Barrier. If a process is killed while it waits, the others get
-    BrokenBarrierError, as they do after abort()."""
+    BrokenBarrierError, as they do after abort(). So they do if one that took part before is
+    killed elsewhere, and nobody comes in its place within some seconds."""
 
     def __init__(self, parties: int, action: Callable[[], object] | None = None,
                  timeout: float | None = None, *, ctx: Any) -> None:
         if not 1 <= parties <= 65535:
             raise ValueError(f"parties must be 1 to 65535, not {parties}")
         inside = Units(ctx=ctx), Units(ctx=ctx)  # of the even and the odd generations: who waits holds one
-        self.__setstate__((parties, action, timeout, Condition(ctx=ctx), inside, Words(4)))
+        members = Units(ctx=ctx)  # a process holds one from its first round until it ends
+        self.__setstate__((parties, action, timeout, Condition(ctx=ctx), inside, members, Words(5)))
 
     def __getstate__(self) -> Tuple[Any, ...]:
-        return (self._parties, self._action, self._timeout, self._cond, self._inside, self._words)
+        return (self._parties, self._action, self._timeout, self._cond, self._inside,
+                self._members, self._words)
 
     def __setstate__(self, state: Tuple[Any, ...]) -> None:
-        (self._parties, self._action, self._timeout, self._cond, self._inside, self._words) = state
+        (self._parties, self._action, self._timeout, self._cond, self._inside, self._members,
+         self._words) = state
+
+    def _join(self) -> None:
+        """This process is a party; a normal end is no death."""
+        if not self._members.held:
+            self._members.acquire()
+            util.Finalize(self, _leave, (self._members,), exitpriority=0)
 
     # ---- its state: written with the lock in hand, the word that counts last
 
@@ -55,6 +73,7 @@ class Barrier(threading.Barrier):
         self._fail(generation, failed)
         parity = (generation + 1) & 1
         self._words[BASE + parity] = self._inside[parity].dead()
+        self._words[MEMBERS] = self._members.dead()
         self._words[STATE] = _State(generation + 1, 0, False).word()
         self._cond.notify_all()
 
@@ -71,6 +90,16 @@ class Barrier(threading.Barrier):
             return True
         return state.broken
 
+    def _is_missing(self, since: float | None) -> float | None:
+        """When it was seen first that a party was killed elsewhere; breaks it if that is long
+        ago."""
+        if self._members.dead() <= self._words[MEMBERS]:
+            return None
+        now = time.monotonic()
+        if since is not None and now - since > GRACE:
+            self._break()
+        return now if since is None else since
+
     # ---- what there is to call
 
     def wait(self, timeout: float | None = None) -> int:
@@ -84,6 +113,7 @@ class Barrier(threading.Barrier):
             inside = self._inside[generation & 1]
             inside.acquire()
             try:
+                self._join()
                 self._words[STATE] = _State(generation, arrived + 1, False).word()
                 if arrived + 1 == self._parties:
                     self._go(generation)
@@ -104,7 +134,9 @@ class Barrier(threading.Barrier):
 
     def _stay(self, generation: int, deadline: Deadline) -> None:
         """In slices: who should have woken us may be dead."""
+        missing = None
         while self._load().generation == generation:
+            missing = self._is_missing(missing)
             if self._is_broken():
                 raise BrokenBarrierError
             if deadline.over():
