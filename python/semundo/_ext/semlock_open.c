@@ -117,6 +117,15 @@ static PyObject *adopt(PyObject *object, struct shared_handle *handle)
 	return object;
 }
 
+/* A process that is given a SemLock joins its directory at once, so that it has as
+ * many descriptors as its siblings, whoever of them is the first to acquire. Where
+ * that fails, the first acquire says so. */
+static void join(semundo_t *sem, int result)
+{
+	if (result == 0)
+		semundo_describe(sem, 0, NULL);
+}
+
 /* What opened it says `result`. Takes both over. */
 static PyObject *finish(PyObject *self, semundo_t *sem, int result)
 {
@@ -290,6 +299,7 @@ static PyObject *by_name(PyTypeObject *type, int kind, int maxvalue, const char 
 	int r;
 	Py_BEGIN_ALLOW_THREADS
 	r = semundo_open(&sem, full, 0, NULL);
+	join(sem, r);
 	Py_END_ALLOW_THREADS
 	PyMem_Free(full);
 	return finish(self, sem, r);
@@ -320,6 +330,7 @@ PyObject *semlock_open_fd(PyObject *type, PyObject *args)
 		return NULL;
 	Py_BEGIN_ALLOW_THREADS
 	r = semundo_open_fd(&sem, fd, &options);
+	join(sem, r);
 	Py_END_ALLOW_THREADS
 	return finish(self, sem, r);
 }
