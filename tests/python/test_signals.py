@@ -17,9 +17,10 @@ class Signals(Case):
         self.addCleanup(signal.signal, signal.SIGUSR1, signal.getsignal(signal.SIGUSR1))
 
     def when_waiting(self, action):
-        """Another thread does it once this one waits."""
+        """Another thread does it once this one, the main thread, waits and sleeps."""
         def run():
             self.until_waiting(self.s)
+            self.until_asleep(os.getpid())
             action()
         return self.thread(run)
 
