@@ -28,15 +28,28 @@ class Signals(Case):
         signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
 
     def test_exception_of_a_handler(self):
+        raised = []
+
         def handler(*_):
-            raise KeyError("handler")
+            if not raised:
+                raised.append(True)
+                raise KeyError("handler")
+
+        def kill_again():
+            """One that comes while the library is awake is seen at the next only."""
+            self.kill_main()
+            while not raised:
+                time.sleep(0.05)
+                self.kill_main()
 
         signal.signal(signal.SIGUSR1, handler)
         for wait in (self.s.acquire, self.s.__enter__, self.s.wait_idle,
                      lambda: self.s.acquire(timeout=100)):
-            self.when_waiting(self.kill_main)
+            thread = self.when_waiting(kill_again)
             with self.assertRaisesRegex(KeyError, "handler"):
                 wait()
+            self.join(thread)
+            raised.clear()
             self.assertEqual(self.s.waiters(), [])
         self.assertEqual((self.s.value, self.s.held), (0, 1))
 
