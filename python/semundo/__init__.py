@@ -25,6 +25,7 @@ NamedSemaphore  that of named-semaphores: by default one of sem_open(3)
 
 Without a name a semaphore is shared with the child processes only.
 """
+from ._broken import BrokenQueue
 from ._core import BoundedSemaphore, Lock, RLock, Semaphore, Signal, names, unlink
 from ._ext import (AccessError, Death, Error, ExistsError, FullError, InvalidError, NotFoundError,
                    NotHeldError, NotSupportedError, Peer, TimeoutError, directory)
@@ -34,6 +35,7 @@ from ._named import Flags, NamedSemaphore
 __all__ = [
     "AccessError",
     "BoundedSemaphore",
+    "BrokenQueue",
     "Death",
     "Error",
     "ExistsError",
