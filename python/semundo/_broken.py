@@ -15,21 +15,20 @@ class BrokenQueue(Error):
 
 
 class WorkerDied(RuntimeError):
-    """WorkerDied(pid, exitcode, doing="a task")
+    """WorkerDied(pid, exitcode, what)
 
-    The process of a Pool that had this task in hand is no more. The task may have been done in
-    part.
+    A process of a Pool is no more, and so this task has no result. It may have been done in part.
 
     pid       the process
     exitcode  its exit status, or minus the number of the signal that ended it
     signal    that number, or None
     """
 
-    def __init__(self, pid: int, exitcode: int | None, doing: str = "a task") -> None:
-        super().__init__(pid, exitcode, doing)
+    def __init__(self, pid: int, exitcode: int | None, what: str) -> None:
+        super().__init__(pid, exitcode, what)
         self.pid = pid
         self.exitcode = exitcode
-        self.doing = doing
+        self._what = what
 
     @property
     def signal(self) -> int | None:
@@ -44,7 +43,7 @@ class WorkerDied(RuntimeError):
             return f"was killed by signal {self.signal}"
 
     def __str__(self) -> str:
-        return f"process {self.pid} {self._end()} with {self.doing} in hand"
+        return f"process {self.pid} {self._end()}: {self._what}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self.args

@@ -53,11 +53,11 @@ class Packet:
     """A message, ready to be sent."""
 
     def __init__(self, data: Bytes, counted: bool) -> None:
+        self.file: int | None = None
         view = memoryview(data)
         if view.ndim != 1 or view.itemsize != 1:
             view = view.cast("B")
         size = len(view)
-        self.file: int | None = None
         if size > _INLINE:
             self.file = _write_file(view[_INLINE:])
             view = view[:_INLINE]
@@ -74,6 +74,9 @@ class Packet:
         if self.file is not None:
             os.close(self.file)
             self.file = None
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def _write_file(view: memoryview) -> int:
