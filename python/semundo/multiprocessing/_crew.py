@@ -246,7 +246,8 @@ class Crew:
             self._alarm = True
             self._unwatch(worker)  # its status may come later
 
-        for what, call in ((worker.results.fileno(), heard), (worker.process.sentinel, ended),
+        sentinel = getattr(worker.process, "sentinel", None)
+        for what, call in ((worker.results.fileno(), heard), (sentinel, ended),
                            (worker.pidfd, ended)):
             if what is not None:
                 self._selector.register(what, selectors.EVENT_READ, call)
@@ -296,7 +297,7 @@ class Crew:
             self._is_idle(worker)  # it goes on while its result is looked at
         if task is not None:
             outcome = (False, what) if isinstance(what, Exception) else unpacked(what)
-            self._set(task.job, task.number, outcome)
+            self._set(*task, outcome)
 
     # ---- deaths
 
@@ -326,8 +327,8 @@ class Crew:
         if unbegun is not None:
             self._hand_out()
         elif worker.task is not None:
-            self._set(worker.task.job, worker.task.number,
-                      (False, WorkerDied(pid, status, "it had this task in hand")))
+            self._set(*worker.task, (False, WorkerDied(
+                pid, status, "it had this task in hand")))
 
     def _did_not_begin(self, why: Exception) -> None:
         self._failed += 1

@@ -61,7 +61,8 @@ class Packet:
         if size > _INLINE:
             self.file = _write_file(view[_INLINE:])
             view = view[:_INLINE]
-        self.parts: List[Bytes] = [_HEAD.pack(_MAGIC, int(self.file is not None), size), view]
+        # A copy: what is shown of a pickle must not outlive it.
+        self.parts = [_HEAD.pack(_MAGIC, int(self.file is not None), size), bytes(view)]
         if counted:
             self.parts.append(_PAD[:(1 - _HEAD.size - len(view)) % _UNIT])
 

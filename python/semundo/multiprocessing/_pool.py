@@ -16,7 +16,10 @@ def _processors() -> int:
     return count() or 1
 
 
-class Pool(pool.Pool):
+_Base = pool.Pool
+
+
+class Pool(_Base):
     """Pool(processes=None, initializer=None, initargs=(), maxtasksperchild=None): that of
     multiprocessing.
 
@@ -29,6 +32,9 @@ class Pool(pool.Pool):
     def __init__(self, processes: Optional[int] = None,
                  initializer: Optional[Callable[..., object]] = None, initargs: Iterable[Any] = (),
                  maxtasksperchild: Optional[int] = None, context: Optional[Any] = None) -> None:
+        if not isinstance(self, Pool):  # a ThreadPool, where this has the name of the other
+            _Base.__init__(self, processes, initializer, initargs, maxtasksperchild, context)
+            return
         self._pool: Any = []
         self._state = "INIT"  # for __del__(), if this fails
         if processes is None:

@@ -83,10 +83,10 @@ def _duplicate(end: Reader) -> Reader:
     return Reader(os.dup(end.fileno()), False)
 
 
-def _pidfd(pid: int) -> Optional[int]:
+def _pidfd(process: Any) -> Optional[int]:
     """Readable when the process is dead, also if a child of it has all it had open."""
     try:
-        return os.pidfd_open(pid)
+        return os.pidfd_open(process.pid)
     except (AttributeError, OSError):
         return None
 
@@ -100,7 +100,7 @@ class Worker:
         self._unread = _duplicate(reader)  # to see, after its death, whether it took its task
         for end in (self._tasks, self._unread, self.results):
             util.register_after_fork(end, _close)  # no other process keeps it from its end
-        self.task: Optional[Task] = None
+        self.task: Optional[Tuple[int, int]] = None  # its job and number
         self.ready = False  # it has begun
         self.dead = False
         self.left = plan.most
@@ -115,10 +115,10 @@ class Worker:
         finally:
             reader.close()
             writer.close()
-        self.pidfd = _pidfd(self.process.pid)
+        self.pidfd = _pidfd(self.process)
 
     def give(self, task: Task) -> None:
-        self.task = task
+        self.task = task.job, task.number
         self._tasks.post(task.packet)
 
     def end(self) -> None:
@@ -133,9 +133,8 @@ class Worker:
         received = self._unread.try_receive()
         if received is None or self.task is None:
             return None
-        task = self.task._replace(packet=Packet(received.open(), False))
-        self.task = None
-        return task
+        (job, number), self.task = self.task, None
+        return Task(job, number, Packet(received.open(), False))
 
     def outcome(self) -> Optional[Bytes]:
         """What it said, if it said something. EOFError if it cannot say more."""
