@@ -13,6 +13,8 @@ class BrokenQueue(Error):
     JoinableQueue that died with the process that had taken them. The queue itself goes on.
     """
 
+    __module__ = "semundo"
+
 
 class WorkerDied(RuntimeError):
     """WorkerDied(pid, exitcode, what)
@@ -23,6 +25,8 @@ class WorkerDied(RuntimeError):
     exitcode  its exit status, or minus the number of the signal that ended it
     signal    that number, or None
     """
+
+    __module__ = "semundo.multiprocessing"
 
     def __init__(self, pid: int, exitcode: int | None, what: str) -> None:
         super().__init__(pid, exitcode, what)

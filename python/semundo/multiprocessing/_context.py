@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 from multiprocessing import context
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Iterable
 
 from ._barrier import Barrier
 from ._condition import Condition, Event
+from ._pool import Pool
+from ._queues import JoinableQueue, Queue, SimpleQueue
 from ._semlock import BoundedSemaphore, Lock, RLock, Semaphore
 
 
@@ -48,6 +50,24 @@ class _Ours:
                 timeout: float | None = None) -> Any:
         """A barrier that breaks when a process dies that waits in it."""
         return Barrier(parties, action, timeout, ctx=self)
+
+    def Queue(self, maxsize: int = 0) -> Any:
+        """A queue that no death leaves in pieces, stuck or full."""
+        return Queue(maxsize, ctx=self)
+
+    def JoinableQueue(self, maxsize: int = 0) -> Any:
+        """The same with join(), which raises BrokenQueue when a task died with its process."""
+        return JoinableQueue(maxsize, ctx=self)
+
+    def SimpleQueue(self) -> Any:
+        """A pipe of objects for many."""
+        return SimpleQueue(ctx=self)
+
+    def Pool(self, processes: int | None = None,
+             initializer: Callable[..., object] | None = None, initargs: Iterable[Any] = (),
+             maxtasksperchild: int | None = None) -> Any:
+        """A pool in which a task fails with WorkerDied when its process dies."""
+        return Pool(processes, initializer, initargs, maxtasksperchild, context=self)
 
 
 class ForkContext(_Ours, context.ForkContext):

@@ -13,12 +13,14 @@ from multiprocessing import spawn
 from typing import Any, Callable, Dict, List, Tuple
 
 from .. import _ext
-from . import _barrier, _condition, _semlock
+from . import _barrier, _condition, _pool, _queues, _semlock
 
 _CLASSES: Dict[str, Tuple[type, ...]] = {
     "multiprocessing.synchronize": (
         _semlock.SemLock, _semlock.Lock, _semlock.RLock, _semlock.Semaphore,
         _semlock.BoundedSemaphore, _condition.Condition, _condition.Event, _barrier.Barrier),
+    "multiprocessing.queues": (_queues.Queue, _queues.JoinableQueue, _queues.SimpleQueue),
+    "multiprocessing.pool": (_pool.Pool,),
 }
 
 # What is above semundo's directory, from which a child imports it before it has sys.path.
