@@ -43,6 +43,7 @@ class Crew:
     def __init__(self, plan: Plan, size: int) -> None:
         self._plan = plan
         self._size = size
+        self._vacant = list(range(size))[::-1]
         self.state = RUN
         self.processes: List[Any] = []
         self.sequences: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -232,11 +233,19 @@ class Crew:
     def populate(self) -> None:
         """As many processes as there should be."""
         with self._making:
-            while len(self.processes) < self._size:
-                worker = Worker(self._plan)
+            while self._vacant:
+                worker = Worker(self._plan, self._vacant[-1])
                 self._watch(worker)
-                self.processes.append(worker.process)
-                self._workers.append(worker)
+                self._enlist(worker)
+                self._vacant.pop()
+
+    def _enlist(self, worker: Worker) -> None:
+        """In the place of a dead one: the Pool divides by the number of its processes."""
+        if worker.place < len(self.processes):
+            self.processes[worker.place] = worker.process
+        else:
+            self.processes.append(worker.process)
+        self._workers.append(worker)
 
     def _watch(self, worker: Worker) -> None:
         def heard() -> None:
@@ -312,7 +321,7 @@ class Crew:
         self._after_death(worker)
         worker.process.join()
         self._workers.remove(worker)
-        self.processes.remove(worker.process)
+        self._vacant.append(worker.place)
         worker.close()
 
     def _after_death(self, worker: Worker) -> None:
@@ -333,7 +342,8 @@ class Crew:
     def _did_not_begin(self, why: Exception) -> None:
         self._failed += 1
         self._why = why
-        self._not_before = time.monotonic() + min(1.0, 0.001 * 2 ** min(self._failed, 10))
+        longest = 0.1 if self._failed < _HOPELESS else 1.0
+        self._not_before = time.monotonic() + min(longest, 0.001 * 2 ** min(self._failed, 10))
 
     def _give_up(self) -> None:
         """No process lives long enough: what is to be done will not be done."""

@@ -94,7 +94,8 @@ def _pidfd(process: Any) -> Optional[int]:
 class Worker:
     """A process, the pipes to and from it, and the task that it has."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, place: int) -> None:
+        self.place = place
         reader, self._tasks = pipe()
         self.results, writer = pipe()
         self._unread = _duplicate(reader)  # to see, after its death, whether it took its task
