@@ -310,7 +310,7 @@ class AtRandom(PoolCase):
             time.sleep(random.random() / 100)
             processes = [p for p in list(pool._pool) if p.exitcode is None]
             if processes:
-                os.kill(random.choice(processes).pid, signal.SIGKILL)
+                random.choice(processes).kill()
                 killed += 1
         return killed
 

@@ -34,13 +34,18 @@ class QueueCase(Case):
 
     @staticmethod
     def stop(process):
-        process.kill()
+        try:
+            process.kill()
+        except ValueError:
+            return  # closed
         process.join(LIMIT)
+        process.close()
 
     def kill(self, process):
         process.kill()
         process.join(LIMIT)
         self.assertEqual(process.exitcode, -signal.SIGKILL)
+        process.close()
 
     def pipe(self):
         ends = os.pipe()
@@ -388,11 +393,12 @@ class Joins(QueueCase):
         self.read(said)
         thread, raised = self.joiner(q)
         self.assertEqual(q.get(), 2)
+        pid = taker.pid
         self.kill(taker)
         self.assertTrue(thread.is_alive())  # one is in hand here
         q.task_done()
         self.join(thread)
-        self.assertIn(f"process {taker.pid} died with 2 in hand", str(raised[0]))
+        self.assertIn(f"process {pid} died with 2 in hand", str(raised[0]))
         q.join()  # it was told
 
     def test_taker_ends(self):
