@@ -13,7 +13,7 @@ import time
 
 from common import begin, say, start
 
-ROUNDS = 50
+ROUNDS = 20
 
 
 def put_for_ever(queue):

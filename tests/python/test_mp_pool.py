@@ -186,7 +186,7 @@ class Deaths(PoolCase):
         for _ in range(5):
             self.assertEqual(pool.map(programs.double, range(9)), list(range(0, 18, 2)))
             for process in list(pool._pool):
-                os.kill(process.pid, signal.SIGKILL)
+                process.kill()
                 process.join(LIMIT)
             self.assertEqual(pool.map_async(programs.double, range(9), 1).get(LIMIT),
                              list(range(0, 18, 2)))
@@ -227,7 +227,7 @@ class Deaths(PoolCase):
             getattr(pool, end)()
             if end == "close":
                 for process in list(pool._pool):
-                    os.kill(process.pid, signal.SIGKILL)
+                    process.kill()
                 for result in results:
                     self.died(result)
             self.in_time(pool.join)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Queues of semundo.multiprocessing: whoever is killed, and when."""
+import gc
 import multiprocessing.connection
 import os
 import queue
@@ -187,6 +188,30 @@ class Ways(QueueCase):
         q.put("after it", timeout=LIMIT)  # the place is free again
         self.assertEqual(q.get(timeout=LIMIT), "after it")
         self.assertEqual([found for _, found in errors], [item])
+
+    def test_descriptors(self):
+        """Two for each that only forked children have, and all are closed with it."""
+        def count():
+            gc.collect()
+            return len(os.listdir("/proc/self/fd"))
+
+        def child():  # where no thread of another test closes something
+            ctx.JoinableQueue()  # what is opened once
+            before = count()
+            some = [ctx.JoinableQueue() for _ in range(10)]
+            opened = count() - before
+            del some
+            return opened if count() == before else 255
+
+        for method, most in (("fork", 2), ("spawn", 13)):
+            ctx = get_context(method)
+            self.assertLessEqual(self.fork(child), 10 * most)
+
+    def test_of_a_fork_context(self):
+        """As in multiprocessing, it is for forked children."""
+        for make in (self.ctx.Queue, self.ctx.JoinableQueue):
+            with self.assertRaisesRegex(RuntimeError, "fork"):
+                self.process(print, make(), ctx=get_context("spawn"))
 
     def test_nothing_to_warn_of(self):
         for method in METHODS:

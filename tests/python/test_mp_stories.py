@@ -78,7 +78,7 @@ the other takes the lock:
         self.assertEqual(status, 0, text)
         self.assertRegex(text, r"^\d+ killed: (nothing more|\w+Error: )")
         self.assertEqual(self.tell("put", "semundo"), (
-            0, "50 processes were killed, and all that came out of the queue was whole\n"))
+            0, "20 processes were killed, and all that came out of the queue was whole\n"))
 
     def test_name(self):
         begin = "a process was passed a lock, and begins after the lock was dropped here:\n"

@@ -50,14 +50,14 @@ def _ring(bell: Signal, times: int = 1) -> None:
 
 
 class Counts:
-    """Of a Queue. Its processes share it."""
+    """Of a Queue. Its processes share it, or those only that are forked."""
 
-    def __init__(self, reader: Reader, maxsize: int) -> None:
+    def __init__(self, reader: Reader, maxsize: int, forked: bool) -> None:
         self._reader = reader
         self._maxsize = maxsize
-        self._gate = Lock()
-        self._unsent = Held()
-        self._room = Signal(maximum=1)  # a hint that there is a place
+        self._gate = Lock(forked)
+        self._unsent = Held(forked)
+        self._room = Signal(1, forked)  # a hint that there is a place
 
     # ---- places
 
@@ -131,12 +131,12 @@ class Counts:
 class TaskCounts(Counts):
     """Of a JoinableQueue."""
 
-    def __init__(self, reader: Reader, maxsize: int) -> None:
-        super().__init__(reader, maxsize)
-        self._in_hand = Held()        # taken and not done, by the process that took it
-        self._elsewhere = Signal()    # done by processes that have none in hand
-        self._joiners = Semaphore(value=_JOINERS)
-        self._ended = Signal()        # a hint for each joiner
+    def __init__(self, reader: Reader, maxsize: int, forked: bool) -> None:
+        super().__init__(reader, maxsize, forked)
+        self._in_hand = Held(forked)  # taken and not done, by the process that took it
+        self._elsewhere = Signal(UNLIMITED, forked)  # done by processes that have none in hand
+        self._joiners = Semaphore(_JOINERS, forked)
+        self._ended = Signal(_JOINERS, forked)  # a hint for each joiner
         self._told: List[int] = self._in_hand.death_numbers()
 
     def take(self) -> Optional[Received]:

@@ -4,27 +4,38 @@ from __future__ import annotations
 
 from typing import Dict, List
 
-from .. import _core
+from .. import _core, _ext
 
 _ALL = 65535  # the most units that the library has for one semaphore
 _BASE = 128
 
 
-class Lock(_core.Lock):
-    """It goes with the object that has it: nothing to warn of. So the others here."""
+class _Quiet(_core._Shared):
+    """It goes with the object that has it: nothing to warn of."""
+
+    def _begin(self, capacity: int, forked: bool) -> None:
+        """forked: for forked children only, and so it needs no descriptor."""
+        self._dir = _ext.directory()
+        self._open(None, _ext.NO_DESCRIPTOR if forked else 0, self._default_kind, capacity, 0,
+                   0o600, self._dir)
 
     def __del__(self) -> None:
         self.close()
 
 
-class Semaphore(_core.Semaphore):
-    def __del__(self) -> None:
-        self.close()
+class Lock(_Quiet, _core.Lock):
+    def __init__(self, forked: bool) -> None:
+        self._begin(1, forked)
 
 
-class Signal(_core.Signal):
-    def __del__(self) -> None:
-        self.close()
+class Semaphore(_Quiet, _core.Semaphore):
+    def __init__(self, value: int, forked: bool) -> None:
+        self._begin(value, forked)
+
+
+class Signal(_Quiet, _core.Signal):
+    def __init__(self, maximum: int, forked: bool) -> None:
+        self._begin(maximum, forked)
 
 
 class Held:
@@ -35,8 +46,8 @@ class Held:
     process that died in between may be any part of what it had, until recover().
     """
 
-    def __init__(self) -> None:
-        self._digits: List[Semaphore] = [Semaphore(value=_ALL) for _ in range(3)]
+    def __init__(self, forked: bool) -> None:
+        self._digits: List[Semaphore] = [Semaphore(_ALL, forked) for _ in range(3)]
 
     def add(self) -> None:
         """This process has one more."""

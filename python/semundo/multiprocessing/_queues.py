@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Callable, Deque, Optional, Tuple
 
 from ._counts import UNLIMITED, Counts, TaskCounts, Time
 from ._messages import Bytes, Reader, Writer, pipe
+from ._semlock import assert_for_fork
 
 if TYPE_CHECKING:
     _Queue = queues.Queue[Any]
@@ -88,24 +89,26 @@ class Queue(_Queue):
     def __init__(self, maxsize: int = 0, *, ctx: Any) -> None:
         self._maxsize = maxsize if 0 < maxsize < UNLIMITED else UNLIMITED
         self._reader, self._writer = pipe(counted=True)
+        self._is_fork_ctx = ctx.get_start_method() == "fork"
         self._counts = self._new_counts()
         self._opid = os.getpid()
         self._ignore_epipe = False  # concurrent.futures sets it
         self._begin()
 
     def _new_counts(self) -> Counts:
-        return Counts(self._reader, self._maxsize)
+        return Counts(self._reader, self._maxsize, self._is_fork_ctx)
 
     # ---- to and from other processes
 
     def __getstate__(self) -> Tuple[Any, ...]:
-        context.assert_spawning(self)
+        assert_for_fork(self, self._is_fork_ctx)
         return (self._ignore_epipe, self._maxsize, self._reader, self._writer, self._counts,
                 self._opid)
 
     def __setstate__(self, state: Tuple[Any, ...]) -> None:
         (self._ignore_epipe, self._maxsize, self._reader, self._writer, self._counts,
          self._opid) = state
+        self._is_fork_ctx = False
         self._begin()
 
     def _begin(self) -> None:
@@ -258,7 +261,7 @@ class JoinableQueue(Queue, _JoinableQueue):
     _counts: TaskCounts
 
     def _new_counts(self) -> TaskCounts:
-        return TaskCounts(self._reader, self._maxsize)
+        return TaskCounts(self._reader, self._maxsize, self._is_fork_ctx)
 
     def _receive(self, block: bool, timeout: Optional[float]) -> Optional[Bytes]:
         time = Time(block, timeout)
