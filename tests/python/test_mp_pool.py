@@ -204,6 +204,26 @@ class Deaths(PoolCase):
             os.kill(worker.process.pid, signal.SIGKILL)
             self.assertEqual(result.get(LIMIT), b"x" * 2 * size)
 
+    def test_what_it_said_before(self):
+        """A result that was sent counts, also where the death is seen first."""
+        pool = self.pool(2, maxtasksperchild=1)
+        entered, go = threading.Event(), threading.Event()
+
+        def hold_up(_):
+            entered.set()
+            go.wait(LIMIT)
+            pool._crew._alarm = True  # it looks for deaths before it listens
+
+        until(lambda: len(pool._crew._idle) == 2, "both wait for work")
+        processes = list(pool._pool)
+        pool.apply_async(programs.double, (1,), callback=hold_up)
+        entered.wait(LIMIT)
+        result = pool.apply_async(programs.double, (2,))
+        for process in processes:
+            process.join(LIMIT)
+        go.set()
+        self.assertEqual(result.get(LIMIT), 4)
+
     def test_child_of_the_dead_lives(self):
         """It has the pipes and all, but it is not the worker."""
         said, say = os.pipe()

@@ -16,7 +16,7 @@ import unittest
 import mp_programs as programs
 import semundo
 from helpers import LIMIT, Case, until
-from semundo.multiprocessing import get_context
+from semundo.multiprocessing import _counts, _held, get_context
 
 METHODS = ("fork", "spawn", "forkserver")
 KILLS = int(os.environ.get("SEMUNDO_KILLS", "40"))
@@ -58,6 +58,11 @@ class QueueCase(Case):
         """So many bytes, within the limit."""
         self.assertTrue(select.select([fd], [], [], LIMIT)[0], "nobody said anything")
         return os.read(fd, count)
+
+    def no_looks(self):
+        """Who waits is woken, or it waits for ever."""
+        self.addCleanup(setattr, _counts, "_LOOK", _counts._LOOK)
+        _counts._LOOK = 10 * LIMIT
 
     def shut(self, q):
         """Nothing of this process waits for what is not read."""
@@ -161,12 +166,24 @@ class Ways(QueueCase):
         self.assertEqual((q.qsize(), q.full()), (2, False))
 
     def test_never_refused_while_there_is_a_place(self):
-        q = self.ctx.Queue(2)
+        """Not while an item is on its way from hand to pipe either."""
+        q = self.ctx.Queue(1)
         for n in range(3000):
             q.put_nowait(n)
             self.assertEqual(q.get(timeout=LIMIT), n)
 
+    def test_counts_of_what_is_in_hand(self):
+        held = _held.Held(True)
+        for n in range(1, 20000):
+            held.add()
+            self.assertEqual(held.total(), n)
+        for n in reversed(range(1, 20000)):
+            self.assertIs(held.remove(), True)
+            self.assertEqual(held.total(), n - 1)
+        self.assertIs(held.remove(), False)
+
     def test_put_waits_for_get(self):
+        self.no_looks()
         q = self.ctx.Queue(1)
         q.put(0)
         threads = [self.thread(q.put, n) for n in (1, 1)]
@@ -217,7 +234,7 @@ class Ways(QueueCase):
         for method in METHODS:
             process = self.start(f"""
                 import gc, mp_programs
-                from semundo.multiprocessing import get_context
+                from semundo.multiprocessing import _counts, _held, get_context
                 def main():
                     ctx = get_context({method!r})
                     for make in (ctx.Queue, ctx.JoinableQueue, ctx.SimpleQueue):
@@ -394,6 +411,7 @@ class Joins(QueueCase):
         return self.thread(wait), raised
 
     def test_join_waits_for_all(self):
+        self.no_looks()
         for method in METHODS:
             ctx = get_context(method)
             q = ctx.JoinableQueue()
@@ -443,7 +461,7 @@ class Joins(QueueCase):
         putter = self.process(programs.put_stuck, q, say)
         self.assertEqual({self.read(said), self.read(said)}, {b"x", b"y"})
         thread, raised = self.joiner(q)
-        until(lambda: q._counts._joiners.held == 1, "it joins")
+        self.until_waiting(q._counts._ended)
         self.assertTrue(thread.is_alive())
         self.kill(putter)
         self.join(thread)
@@ -459,7 +477,7 @@ class Joins(QueueCase):
         q.task_done()  # for the taker
         q.get()
         thread, raised = self.joiner(q)
-        until(lambda: q._counts._joiners.held == 1, "it joins")
+        self.until_waiting(q._counts._ended)
         q.task_done()
         self.join(thread)
         self.assertEqual(raised, [])
@@ -469,7 +487,7 @@ class Joins(QueueCase):
         q.put(3)
         q.get()
         thread, raised = self.joiner(q)
-        until(lambda: q._counts._joiners.held == 1, "it joins")
+        self.until_waiting(q._counts._ended)
         self.assertTrue(thread.is_alive())  # what was done for the dead was not done for this
         q.task_done()
         self.join(thread)
@@ -480,6 +498,7 @@ class Joins(QueueCase):
             def _on_queue_feeder_error(error, item):
                 pass
 
+        self.no_looks()
         q = Silent(ctx=self.ctx)
         q.put(lambda: None)
         q.join()

@@ -59,6 +59,11 @@ class Counts:
         self._unsent = Held(forked)
         self._room = Signal(1, forked)  # a hint that there is a place
 
+    def attach(self) -> None:
+        """Opens now what would be opened sooner or later, so that all children have the same."""
+        if self._gate.acquire(False):
+            self._gate.release()
+
     # ---- places
 
     def admit(self, time: Time) -> bool:

@@ -109,6 +109,7 @@ class Queue(_Queue):
         (self._ignore_epipe, self._maxsize, self._reader, self._writer, self._counts,
          self._opid) = state
         self._is_fork_ctx = False
+        self._counts.attach()
         self._begin()
 
     def _begin(self) -> None:
