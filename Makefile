@@ -6,12 +6,14 @@ MESON ?= $(firstword $(wildcard /usr/bin/meson) meson)
 MESON_OPTIONS ?=
 TESTS ?=
 SECONDS ?= 1800
+KILLS ?= 1000
+PYTHON ?= /usr/bin/python3
 # Those in which the C library has a part.
 TESTS_MUSL ?= torture-killed torture-killed-and-stopped semaphore.h
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo check everything crash faults fuzz analyze coverage bench plot install clean check-arm64 \
-        test-multiprocessing check-musl cross-macos model model-faults
+        test-multiprocessing kills check-musl cross-macos model model-faults
 
 help: ## this list
 	@echo 'Targets:'
@@ -105,6 +107,12 @@ faults: ## seed five faults; make crash and the model find each
 test-multiprocessing: ## CPython's own tests with semundo under them, and without: an hour (UPSTREAM="--python PATH ...")
 	$(call compile,test python upstream)
 	@scripts/test-multiprocessing $(BUILD) $(UPSTREAM)
+
+kills: ## KILLS=1000 processes of Python's queues and pools, at random moments
+	$(call compile,test python)
+	@PYTHONPATH=$(abspath $(BUILD))/python PYTHONDONTWRITEBYTECODE=1 SEMUNDO_KILLS=$(KILLS) \
+		$(PYTHON) tests/python/run.py tests/python -v test_mp_pool.AtRandom \
+		test_mp_queues.Writers test_mp_queues.Readers test_mp_queues.Places
 
 bench: ## speed, side by side with glibc and System V
 	$(call compile,test python)

@@ -62,7 +62,7 @@ def rounds(ctx, patience):
     for n in range(ROUNDS):
         wrong = in_time(patience, one_round, ctx, queue)
         if wrong:
-            return f"{n + 1} killed: {wrong}"
+            return f"process {n + 1} of {ROUNDS} was killed: {wrong}"
     return f"{ROUNDS} processes were killed, and all that came out of the queue was whole"
 
 

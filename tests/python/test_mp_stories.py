@@ -76,7 +76,7 @@ the other takes the lock:
     def test_put(self):
         status, text = self.tell("put", "multiprocessing")
         self.assertEqual(status, 0, text)
-        self.assertRegex(text, r"^\d+ killed: (nothing more|\w+Error: )")
+        self.assertRegex(text, r"^process N of 20 was killed: (nothing more|\w+Error: )")
         self.assertEqual(self.tell("put", "semundo"), (
             0, "20 processes were killed, and all that came out of the queue was whole\n"))
 
