@@ -50,6 +50,13 @@ def get_for_ever(queue, acknowledge):
         os.write(acknowledge, found[0].to_bytes(8, "little"))
 
 
+def do_for_ever(queue, tell):
+    while True:
+        queue.get()
+        queue.task_done()
+        os.write(tell, b"x")
+
+
 def get_and_hold(queue, tell, count=1):
     for _ in range(count):
         queue.get()
@@ -90,10 +97,6 @@ def kill_self_at(x, fatal):
     if x == fatal:
         kill_self()
     return x
-
-
-def leave(status):
-    os._exit(status)
 
 
 def hold_child(tell):

@@ -230,6 +230,22 @@ class Ways(QueueCase):
             with self.assertRaisesRegex(RuntimeError, "fork"):
                 self.process(print, make(), ctx=get_context("spawn"))
 
+    def test_installed(self):
+        """A program that knows nothing of this, and its children."""
+        for method in METHODS:
+            process = self.start(f"""
+                import mp_installed
+                if __name__ == "__main__":
+                    import semundo.multiprocessing
+                    semundo.multiprocessing.install()
+                    mp_installed.main({method!r})
+                """, PYTHONPATH=os.pathsep.join(
+                    [os.path.dirname(os.path.abspath(__file__)), os.environ["PYTHONPATH"]]))
+            ours = "semundo.multiprocessing._"
+            self.assertEqual(process.end(), (0, "".join(
+                f"{who}: {ours}queues {ours}queues {ours}queues {ours}pool\n"
+                for who in ("main", "child", "in a pool")), ""))
+
     def test_nothing_to_warn_of(self):
         for method in METHODS:
             process = self.start(f"""
@@ -453,6 +469,21 @@ class Joins(QueueCase):
         self.assertEqual(taker.exitcode, 0)
         with self.assertRaises(semundo.BrokenQueue):
             q.join()
+
+    def test_idle_taker_dies(self):
+        """With nothing in hand: nothing is lost."""
+        q = self.ctx.JoinableQueue()
+        said, say = self.pipe()
+        taker = self.process(programs.do_for_ever, q, say)
+        for n in range(3):
+            q.put(n)
+        self.assertEqual([self.read(said) for _ in range(3)], [b"x"] * 3)
+        q.join()
+        self.kill(taker)
+        q.put(3)
+        q.get()
+        q.task_done()
+        q.join()
 
     def test_putter_dies(self):
         """What it could not send is nobody's task."""

@@ -150,12 +150,10 @@ def _with_file(body: memoryview, file: int, size: int) -> Bytes:
 class _End(Connection):
     """One end. It is passed to other processes as any Connection is."""
 
-    _counted = False
-
     def __init__(self, handle: int, readable: bool, writable: bool, counted: bool) -> None:
-        super().__init__(handle, readable, writable)
         self._counted = counted
         self._socket = _Socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=handle)
+        super().__init__(handle, readable, writable)
 
     def _close(self, *_: Any) -> None:
         self._socket.close()

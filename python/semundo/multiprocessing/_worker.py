@@ -131,11 +131,15 @@ class Worker:
 
     def took_back(self) -> Optional[Task]:
         """After its death: the task that it had been given but not begun with."""
-        received = self._unread.try_receive()
-        if received is None or self.task is None:
+        try:
+            received = self._unread.try_receive()
+            if received is None or self.task is None:
+                return None
+            packet = Packet(received.open(), False)
+        except OSError:  # no descriptor or memory for it: as if it had begun
             return None
         (job, number), self.task = self.task, None
-        return Task(job, number, Packet(received.open(), False))
+        return Task(job, number, packet)
 
     def outcome(self) -> Optional[Bytes]:
         """What it said, if it said something. EOFError if it cannot say more."""
