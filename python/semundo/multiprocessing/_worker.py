@@ -85,9 +85,10 @@ def _duplicate(end: Reader) -> Reader:
 
 def _pidfd(process: Any) -> Optional[int]:
     """Readable when the process is dead, also if a child of it has all it had open."""
+    pidfd_open: Optional[Callable[[int], int]] = getattr(os, "pidfd_open", None)  # from 3.9 on
     try:
-        return os.pidfd_open(process.pid)
-    except (AttributeError, OSError):
+        return None if pidfd_open is None else pidfd_open(process.pid)
+    except (AttributeError, OSError):  # a process without a number; a kernel before 5.3
         return None
 
 
