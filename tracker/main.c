@@ -142,7 +142,7 @@ static void serve(struct tracker *tracker, int input)
 
 static void ignore_signals(void)
 {
-	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE };
+	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGXFSZ };
 	struct sigaction action = { .sa_handler = SIG_IGN };
 	sigset_t none;
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)

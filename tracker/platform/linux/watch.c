@@ -6,6 +6,7 @@
 #include "platform/watch.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -17,9 +18,11 @@
 
 #define POLL_MS 1000
 #define EVENTS 64
+#define SPARE 8 /* descriptors that are left for all else */
 
 static LIST_HEAD(, watched) polled = LIST_HEAD_INITIALIZER(polled);
 static int epoll = -1;
+static rlim_t most_descriptors = RLIM_INFINITY;
 static bool always_input; /* a file: epoll does not take it, and it never blocks */
 
 int watch_input(int input)
@@ -32,6 +35,7 @@ int watch_input(int input)
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max; /* a descriptor for each process */
 		setrlimit(RLIMIT_NOFILE, &limit);
+		most_descriptors = limit.rlim_cur;
 	}
 	if (epoll_ctl(epoll, EPOLL_CTL_ADD, input, &event) == 0)
 		return 0;
@@ -45,9 +49,13 @@ void watch_no_input(int input)
 	epoll_ctl(epoll, EPOLL_CTL_DEL, input, NULL);
 }
 
+/* In doubt it is. */
 static bool is_alive(const struct watched *watched)
 {
-	return process_start_time(watched->pid) == watched->start && !system_is_zombie(watched->pid);
+	uint64_t start = process_start_time(watched->pid);
+	if (start == 0)
+		return kill(watched->pid, 0) == 0 || errno != ESRCH;
+	return start == watched->start && !system_is_zombie(watched->pid);
 }
 
 static void poll_it(struct watched *watched)
@@ -56,11 +64,21 @@ static void poll_it(struct watched *watched)
 	watched->is_polled = true;
 }
 
+static int open_pidfd(pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (fd < 0 || (rlim_t)fd + SPARE < most_descriptors)
+		return fd;
+	close(fd);
+	errno = EMFILE;
+	return -1;
+}
+
 /* The pidfd comes first: if the PID is that process now, it was then. */
 bool watch_process(struct watched *watched)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = watched };
-	watched->fd = (int)syscall(SYS_pidfd_open, watched->pid, 0);
+	watched->fd = open_pidfd(watched->pid);
 	if (watched->fd < 0 && errno == ESRCH)
 		return false;
 	if (!is_alive(watched)) {
