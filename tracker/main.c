@@ -61,14 +61,14 @@ static ssize_t take_once(struct tracker *tracker, int input)
 	cannot_move = n == -ENOTSUP;
 	if (n >= 0 || n == -EAGAIN || cannot_move) {
 		failed = false;
-		return n;
+		return cannot_move ? -EAGAIN : n;
 	}
 	if (failed)
 		journal_give_up(&tracker->journal);
 	else
 		tracker_journal_failed(tracker, (int)n);
 	failed = true;
-	return n;
+	return -EAGAIN; /* from the journal or without it, the next time */
 }
 
 /* What is in the pipe now; not what is added meanwhile, without end perhaps. */
@@ -82,7 +82,7 @@ static void take(struct tracker *tracker, int input)
 		n = take_once(tracker, input);
 		taken += n > 0 ? n : 0;
 	} while (n > 0 && taken < pending);
-	if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR && n != -ENOTSUP && n != -ENOSPC)) {
+	if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR)) {
 		if (n < 0)
 			say("cannot read the input: %s", strerror((int)-n));
 		tracker_end_of_input(tracker);

@@ -154,6 +154,12 @@ class World:
         return sorted(name for name in os.listdir(self.directory) if name.startswith(
             "semundo-tracker."))
 
+    def finish_paths(self):
+        for path in self.paths:
+            if os.path.exists(path):
+                os.unlink(path)
+        self.paths.clear()
+
     def finish(self):
         for fd in (self.writer, self.reader):
             if fd is not None:
@@ -165,9 +171,7 @@ class World:
             for file in (process.stdin, process.stdout, process.stderr):
                 if file:
                     file.close()
-        for path in self.paths:
-            if os.path.exists(path):
-                os.unlink(path)
+        self.finish_paths()
 
 
 @pytest.fixture
