@@ -76,7 +76,6 @@ class Tracker(resource_tracker.ResourceTracker):
     whole program has ended. previous is the tracker that was used before.
     """
 
-    _fd: Any
     _pid: Any
     _exitcode: Any
 
@@ -89,7 +88,7 @@ class Tracker(resource_tracker.ResourceTracker):
         self._starter: int | None = None      # the thread that is starting one
         self._pending: List[bytes] = []       # of finalizers that ran in that thread
         self._reader: int | None = None       # the pipe's other end, while it is started again
-        self._pipe: Tuple[int, int] | None = None  # device and inode of what _fd is
+        self._pipe: Tuple[int, int] | None = None  # device and inode of _fd, when it was looked at
         self._is_ours = False                 # a semundo-tracker reads it
         self._identity: Dict[str, int] = {}
         self._introduced = 0                  # PID of the process that told who it is
@@ -98,6 +97,17 @@ class Tracker(resource_tracker.ResourceTracker):
         _all.add(self)
         if previous is not None:
             self._take_over(previous)
+
+    @property
+    def _fd(self) -> Any:
+        """The pipe. multiprocessing sets it in a child that has it from its parent."""
+        return self._number
+
+    @_fd.setter
+    def _fd(self, fd: Any) -> None:
+        self._number = fd
+        self._pipe = None
+        self._introduced = 0
 
     def __del__(self) -> None:
         """The pipe ends with the process; its end is nothing to wait for."""
@@ -110,7 +120,7 @@ class Tracker(resource_tracker.ResourceTracker):
         self._fd = fd
         self._look_at_pipe()
         if not self._is_ours:
-            self._fd, self._pipe = None, None
+            self._fd = None
             self._previous = previous
 
     # ---- the interface
@@ -159,9 +169,7 @@ class Tracker(resource_tracker.ResourceTracker):
                 return
             self._leave(os.getpid())
             os.close(self._fd)
-            pid, self._fd, self._pipe, self._pid = self._pid, None, None, None
-            self._introduced = 0
-            self._exitcode = None
+            pid, self._fd, self._pid, self._exitcode = self._pid, None, None, None
             if pid is not None:
                 try:
                     status = os.waitpid(pid, 0)[1]
@@ -241,23 +249,27 @@ class Tracker(resource_tracker.ResourceTracker):
     # ---- the pipe
 
     def _look_at_pipe(self) -> None:
-        """What _fd is now: a parent may have given one, somebody may have closed it."""
+        """A parent may have given one. Or somebody has closed it, and the number is of
+        something else: then that is not to be written to, and a new one is made."""
         if self._fd is None:
             return
         try:
             found = os.fstat(self._fd)
         except OSError:
-            found = None
-        if found is not None and (found.st_dev, found.st_ino) == self._pipe:
+            self._lose_pipe()
             return
-        if found is None or not stat.S_ISFIFO(found.st_mode):
-            self._fd = self._pipe = self._pid = None  # closed behind our back: another one
-            self._introduced = 0
-            self._start()
+        pipe = (found.st_dev, found.st_ino)
+        if pipe == self._pipe:
             return
-        self._pipe = (found.st_dev, found.st_ino)
-        self._introduced = 0
+        if self._pipe is not None or not stat.S_ISFIFO(found.st_mode):
+            self._lose_pipe()
+            return
+        self._pipe = pipe
         self._is_ours = os.path.exists(self._journal(found.st_ino))
+
+    def _lose_pipe(self) -> None:
+        self._fd = self._pid = None
+        self._start()
 
     @staticmethod
     def _directory() -> str:
@@ -282,10 +294,9 @@ class Tracker(resource_tracker.ResourceTracker):
         finally:
             os.close(reader)
         found = os.fstat(writer)
+        self._fd, self._pid, self._exitcode = writer, pid, None
         self._pipe = (found.st_dev, found.st_ino)
         self._is_ours = True
-        self._introduced = 0
-        self._fd, self._pid, self._exitcode = writer, pid, None
 
     def _start_again(self, fd: int) -> None:
         self._in_starter(lambda: self._start_other(fd))
@@ -301,7 +312,7 @@ class Tracker(resource_tracker.ResourceTracker):
                                    os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             os.close(fd)
-            self._fd = self._pipe = None
+            self._fd = None
             warnings.warn("resource_tracker: process died unexpectedly; its pipe cannot be "
                           "read again, so what was registered may be left", stacklevel=4)
             return
