@@ -2,6 +2,7 @@
 """The installed command runs, and comes with its page and completion."""
 import re
 
+import pytest
 from conftest import run
 
 
@@ -24,9 +25,16 @@ def test_command_needs_no_library_of_ours(installed):
     assert "RPATH" not in dynamic and "RUNPATH" not in dynamic
 
 
-def test_command_has_a_page(installed):
-    page = installed.dir("mandir") / "man1" / "semundo.1"
-    assert "semundo" in run("man", "-l", page, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"})
+@pytest.mark.parametrize("name", ["semundo", "semundo-tracker"])
+def test_command_has_a_page(installed, name):
+    page = installed.dir("mandir") / "man1" / f"{name}.1"
+    assert name in run("man", "-l", page, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"})
+
+
+def test_tracker_runs(installed):
+    tracker = installed.dir("bindir") / "semundo-tracker"
+    assert installed.pkg_config("--modversion")[0] in installed.run(tracker, "--version")
+    assert "libsemundo" not in run("readelf", "-d", tracker)
 
 
 def test_completion_is_loaded_by_bash(installed):

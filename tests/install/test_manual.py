@@ -110,7 +110,7 @@ def test_markup_is_clean(installed):
 def test_references_between_pages_lead_somewhere(installed):
     man = installed.dir("mandir")
     for page in pages(installed):
-        mdoc = re.findall(r"^\.Xr (semundo\w*) (\d)", read(page), re.M)
+        mdoc = re.findall(r"^\.Xr (semundo[\w-]*) (\d)", read(page), re.M)
         plain = re.findall(r"\b(semundo\w*)(?:\\f\w)? ?\((\d)\)", read(page))
         for name, section in mdoc + plain:
             target = man / f"man{section}" / f"{name}.{section}"

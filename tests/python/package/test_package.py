@@ -10,8 +10,8 @@ import textwrap
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-SOURCES = ["LICENSE", "README.md", "include", "meson.build", "meson_options.txt", "pyproject.toml",
-           "python", "src"]
+SOURCES = ["LICENSE", "README.md", "cli", "include", "meson.build", "meson_options.txt",
+           "pyproject.toml", "python", "src", "tracker"]
 LIMIT = 390
 
 
@@ -58,6 +58,10 @@ class Wheel(Temporary):
         package = pathlib.Path(told.splitlines()[-1]).parent
         built = pathlib.Path(os.environ["PYTHONPATH"]) / "semundo"
         self.assertEqual(self.files(package), self.files(built))
+        tracker = run(python, "-c", "from semundo.multiprocessing import _tracker\n"
+                                    "print(_tracker.find_program())", env=env)
+        self.assertEqual(tracker.strip(), str(package / "semundo-tracker"))
+        self.assertIn("semundo-tracker", run(tracker.strip(), "--version"))
         run(python, "-m", "pip", "uninstall", "--yes", "semundo", env=env)
 
     @staticmethod
