@@ -19,6 +19,7 @@
 
 #define EXIT_USAGE 64 /* EX_USAGE */
 #define ENDED_AT_ONCE 64
+#define DYING_MS 2000 /* from closing its descriptors to being dead, on a busy machine */
 #define CHUNK JOURNAL_RAW_MOST
 
 struct options {
@@ -61,28 +62,31 @@ static ssize_t take_once(struct tracker *tracker, int input)
 	cannot_move = n == -ENOTSUP;
 	if (n >= 0 || n == -EAGAIN || cannot_move) {
 		failed = false;
-		return cannot_move ? -EAGAIN : n;
+		return cannot_move ? -ECANCELED : n;
 	}
 	if (failed)
 		journal_give_up(&tracker->journal);
 	else
 		tracker_journal_failed(tracker, (int)n);
 	failed = true;
-	return -EAGAIN; /* from the journal or without it, the next time */
+	return -ECANCELED; /* and now again, with the journal or without it */
 }
 
-/* What is in the pipe now; not what is added meanwhile, without end perhaps. */
-static void take(struct tracker *tracker, int input)
+/* All that is in the pipe now; not what is added meanwhile, without end perhaps. Does
+ * not block: read(2) is called where there is something, or the end. */
+static void take(struct tracker *tracker, int input, bool has_input)
 {
 	int pending = 0;
-	ssize_t n = 0, taken = 0;
+	ssize_t n = -EAGAIN, taken = 0;
 	if (ioctl(input, FIONREAD, &pending) < 0)
 		pending = 0;
+	if (!pending && !has_input)
+		return;
 	do {
 		n = take_once(tracker, input);
 		taken += n > 0 ? n : 0;
-	} while (n > 0 && taken < pending);
-	if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR)) {
+	} while ((n > 0 || n == -ECANCELED || n == -EINTR) && taken < pending);
+	if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR && n != -ECANCELED)) {
 		if (n < 0)
 			say("cannot read the input: %s", strerror((int)-n));
 		tracker_end_of_input(tracker);
@@ -106,10 +110,10 @@ static void linger(void)
 		close(null);
 }
 
-static void look_for_deaths(struct tracker *tracker, bool *ret_input)
+static void look_for_deaths(struct tracker *tracker, int limit, bool *ret_input)
 {
 	struct watched *ended[ENDED_AT_ONCE];
-	size_t n = watch_wait(ret_input, ended, ENDED_AT_ONCE);
+	size_t n = watch_wait(limit, ret_input, ended, ENDED_AT_ONCE);
 	for (size_t i = 0; i < n; i++)
 		tracker_ended(tracker, ended[i]);
 }
@@ -118,15 +122,15 @@ static void serve(struct tracker *tracker, int input)
 {
 	bool lingering = false;
 	while (!tracker->input_ended || !TAILQ_EMPTY(&tracker->table.entries)) {
-		bool has_input = false;
-		if (tracker->input_ended && !lingering) {
+		bool has_input = false, dying = tracker->input_ended && !lingering;
+		if (!tracker->any_ended)
+			look_for_deaths(tracker, dying ? DYING_MS : -1, &has_input);
+		if (dying && !tracker->any_ended) {
 			lingering = true;
 			linger();
 		}
-		if (!tracker->any_ended)
-			look_for_deaths(tracker, &has_input);
 		if (!tracker->input_ended && (has_input || tracker->any_ended))
-			take(tracker, input);
+			take(tracker, input, has_input);
 		if (tracker->any_ended)
 			tracker_bury(tracker);
 		tracker_settle(tracker);

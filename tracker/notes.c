@@ -123,7 +123,8 @@ static json_t *process_note(const struct process *process)
 static json_t *entry_note(const struct item *entry)
 {
 	json_t *json = name_of("entry", entry);
-	json_t *made = json_pack("{s:I, s:I, s:b, s:o}", "maker", (json_int_t)entry->maker, "time",
+	json_t *made = json_pack("{s:I, s:I, s:I, s:b, s:o}", "maker", (json_int_t)entry->maker,
+	                         "start", (json_int_t)entry->maker_start, "time",
 	                         (json_int_t)entry->time, "unregistered", entry->unregistered,
 	                         "command", base64(entry->command));
 	if (!json || !made || json_object_update(json, made) < 0) {
@@ -250,6 +251,7 @@ static void read_entry(struct tracker *tracker, json_t *note)
 	if (!entry)
 		return;
 	entry->maker = (pid_t)number(note, "maker");
+	entry->maker_start = number(note, "start");
 	entry->time = (int64_t)number(note, "time");
 	entry->unregistered = is_true(note, "unregistered");
 	if (!entry->command && text(note, "command", command) && *command)

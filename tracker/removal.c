@@ -51,13 +51,23 @@ static void look_for_users(struct look *look)
 	look->count = 0;
 }
 
+/* When a program has ended, what it made ends with it: who else has it mapped goes
+ * on using it, without a name. What it only attached to is others'. */
+static bool ends_with_program(const struct tracker *tracker, const struct item *entry)
+{
+	return tracker->input_ended && entry->maker_start &&
+	       resource_is_younger(entry->type, entry->name, entry->maker_start);
+}
+
 static void keep_what_is_used(struct tracker *tracker)
 {
 	struct look look = { .tracker = tracker, .count = 0 };
 	struct item *entry, *next;
 	for (entry = TAILQ_FIRST(&tracker->table.touched); entry; entry = next) {
 		next = TAILQ_NEXT(entry, touched_link);
-		if (!resource_file(entry->type, entry->dir, entry->name, &look.files[look.count]))
+		if (ends_with_program(tracker, entry) ||
+		    !resource_file(entry->type, entry->dir, entry->name,
+		                   &look.files[look.count]))
 			continue;
 		look.entries[look.count++] = entry;
 		if (look.count == AT_ONCE)
@@ -104,9 +114,8 @@ static void tell(struct tracker *tracker, enum resource_type type)
 		count += entry->left && entry->type == type;
 	if (!count || type == RESOURCE_DUMMY)
 		return;
-	say_bare("resource_tracker: There appear to be %lu leaked %s objects, which nobody uses: "
-	         "removing them",
-	         count, resource_text(type));
+	say_bare("resource_tracker: There appear to be %lu leaked %s objects to clean up%s", count,
+	         resource_text(type), tracker->input_ended ? " at shutdown" : "");
 	TAILQ_FOREACH(entry, &tracker->table.touched, touched_link)
 		if (entry->left && entry->type == type)
 			tell_one(entry);

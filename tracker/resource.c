@@ -90,6 +90,14 @@ bool resource_file(enum resource_type type, const char *dir, const char *name,
 	return true;
 }
 
+bool resource_is_younger(enum resource_type type, const char *name, uint64_t start)
+{
+	char path[1024];
+	return !resource_has_engine(name) &&
+	       system_object_path(type == RESOURCE_SEMAPHORE, name, path, sizeof(path)) &&
+	       system_is_younger(path, start);
+}
+
 static bool semaphore_exists(const char *dir, const char *name)
 {
 	semundo_t *sem;

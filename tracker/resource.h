@@ -35,4 +35,8 @@ struct file_id {
 bool resource_file(enum resource_type type, const char *dir, const char *name,
                    struct file_id *ret);
 
+
+/* Whether it surely was made after that process had started. */
+bool resource_is_younger(enum resource_type type, const char *name, uint64_t start);
+
 #endif

@@ -44,6 +44,7 @@ struct item {
 	bool touched;      /* in table.touched */
 	bool unregistered; /* somebody took it back: that it is gone is no surprise */
 	pid_t maker;       /* who registered it first; 0: unknown */
+	uint64_t maker_start; /* 0: unknown, or of another namespace */
 	char *command;     /* the maker's; null: unknown */
 	int64_t time;      /* when; seconds, CLOCK_REALTIME */
 	char *dir, *name;

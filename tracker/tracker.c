@@ -113,6 +113,7 @@ static void set_maker(struct tracker *tracker, struct item *entry, const struct 
 {
 	entry->time = tracker->now;
 	entry->maker = request->pid;
+	entry->maker_start = process ? request->start : 0;
 	if (process && !process->command && !tracker->replaying)
 		process->command = command_of(process->watched.pid);
 	if (process && process->command)

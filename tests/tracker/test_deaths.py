@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A name goes when its last user goes, and not before."""
+import json
 import os
 import re
 import resource
@@ -39,8 +40,9 @@ def test_command_that_it_said(world):
     who = identity(process.pid)
     kill(process)
     world.start()
-    world.json("PROBE", base64_command=encoded("python3 job.py"), **who)
-    world.json("REGISTER", name, **who)
+    lines = [{"cmd": "PROBE", "base64_command": encoded("python3 job.py"), **who},
+             {"cmd": "REGISTER", "rtype": "shared_memory", "base64_name": encoded(name), **who}]
+    world.write("".join(json.dumps(line) + "\n" for line in lines))
     world.until_gone(name)
     assert f"process {process.pid} (python3 job.py) at" in world.end(1)
 
@@ -287,6 +289,39 @@ def test_in_use_at_the_end(world):
     assert world.journals() == []
 
 
+def test_attached_to_what_others_made(world):
+    """cpython#82300: made before this program began, and in use outside of it."""
+    name = world.shm()
+    user = world.mapper(name)
+    process = world.process()
+    tracker = world.start()
+    world.json("REGISTER", name, **identity(process.pid))
+    world.heard()
+    kill(process)
+    os.close(world.writer)
+    world.writer = None
+    assert b"still in use" in tracker.stderr.read()
+    assert world.exists(name)
+    kill(user)
+    assert tracker.wait(LIMIT) == 1
+    assert not world.exists(name)
+
+
+def test_made_by_the_program(world):
+    """It ends with the program: another that has it mapped goes on without the name."""
+    process = world.process()
+    tracker = world.start()
+    name = world.shm()
+    user = world.mapper(name)
+    world.json("REGISTER", name, **identity(process.pid))
+    world.json("LEAVE", **identity(process.pid))
+    kill(process)
+    world.heard()
+    assert world.exists(name)
+    assert "1 leaked shared_memory objects to clean up at shutdown" in world.end(1, tracker)
+    assert not world.exists(name) and user.poll() is None
+
+
 def test_removed_by_its_user_after_the_end(world):
     name = world.shm()
     user = world.mapper(name)
@@ -336,4 +371,18 @@ def test_stopped_is_alive(world):
     assert world.exists(name)
     kill(process)
     world.until_gone(name)
+    world.end(1)
+
+
+def test_without_journal(world):
+    """Deaths are seen while nobody writes, too."""
+    world.env["SEMUNDO_DIR"] = world.directory + "/none"
+    name = world.shm()
+    process = world.process()
+    world.start()
+    world.json("REGISTER", name, **identity(process.pid))
+    world.heard()
+    kill(process)
+    world.until_gone(name)
+    world.env["SEMUNDO_DIR"] = world.directory
     world.end(1)

@@ -28,6 +28,10 @@ bool system_is_zombie(pid_t pid);
 /* Where sem_open(3) and shm_open(3) keep the object; false: no such place. */
 bool system_object_path(bool semaphore, const char *name, char *ret, size_t size);
 
+/* Whether the file surely was made after that process had started (start as
+ * process_start_time()). */
+bool system_is_younger(const char *path, uint64_t start);
+
 /* False only where it surely is not there. */
 bool system_semaphore_exists(const char *name);
 

@@ -26,8 +26,9 @@ void watch_no_input(int input);
 bool watch_process(struct watched *watched);
 void watch_forget(struct watched *watched);
 
-/* Sleeps; then says whether there may be input, and fills in those that have
- * ended, at most `most`. Returns their number. */
-size_t watch_wait(bool *ret_input, struct watched **ret_ended, size_t most);
+/* Sleeps, at most so many milliseconds (below 0: without a limit); then says whether
+ * there may be input, and fills in those that have ended, at most `most`. Returns
+ * their number. */
+size_t watch_wait(int limit, bool *ret_input, struct watched **ret_ended, size_t most);
 
 #endif

@@ -47,6 +47,13 @@ bool system_object_path(bool semaphore, const char *name, char *ret, size_t size
 	return false;
 }
 
+bool system_is_younger(const char *path, uint64_t start)
+{
+	(void)path;
+	(void)start;
+	return false;
+}
+
 bool system_semaphore_exists(const char *name)
 {
 	sem_t *sem = sem_open(name, 0);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <sys/event.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "platform/system.h"
@@ -50,10 +51,12 @@ void watch_forget(struct watched *watched)
 	change((uintptr_t)watched->pid, EVFILT_PROC, EV_DELETE, 0, NULL);
 }
 
-size_t watch_wait(bool *ret_input, struct watched **ret_ended, size_t most)
+size_t watch_wait(int limit, bool *ret_input, struct watched **ret_ended, size_t most)
 {
 	struct kevent events[EVENTS];
-	int count = kevent(queue, NULL, 0, events, most < EVENTS ? (int)most : EVENTS, NULL);
+	struct timespec span = { limit / 1000, limit % 1000 * 1000000L };
+	int count = kevent(queue, NULL, 0, events, most < EVENTS ? (int)most : EVENTS,
+	                   limit < 0 ? NULL : &span);
 	size_t n = 0;
 	*ret_input = false;
 	for (int i = 0; i < count; i++)

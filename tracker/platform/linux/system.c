@@ -8,7 +8,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
+
+#define NSEC_PER_SEC INT64_C(1000000000)
 
 /* In splice(2) a signal that kills waits until bytes that are in the file are out
  * of the pipe. */
@@ -80,6 +83,26 @@ bool system_object_path(bool semaphore, const char *name, char *ret, size_t size
 		return false;
 	int n = snprintf(ret, size, "/dev/shm/%s%s", semaphore ? "sem." : "", name);
 	return n > 0 && (size_t)n < size;
+}
+
+static int64_t nanoseconds(clockid_t clock)
+{
+	struct timespec now = { 0, 0 };
+	clock_gettime(clock, &now);
+	return (int64_t)now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
+}
+
+/* A process's start is in ticks since boot. */
+bool system_is_younger(const char *path, uint64_t start)
+{
+	struct statx found;
+	int64_t tick = NSEC_PER_SEC / sysconf(_SC_CLK_TCK);
+	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BTIME, &found) < 0 ||
+	    !(found.stx_mask & STATX_BTIME))
+		return false;
+	int64_t born = (int64_t)found.stx_btime.tv_sec * NSEC_PER_SEC + found.stx_btime.tv_nsec;
+	int64_t boot = nanoseconds(CLOCK_REALTIME) - nanoseconds(CLOCK_BOOTTIME);
+	return born >= boot + (int64_t)start * tick;
 }
 
 /* sem_open(3) would map it, and what is shorter than a semaphore kills who looks. */

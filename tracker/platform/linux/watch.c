@@ -115,10 +115,13 @@ static size_t look_at_polled(struct watched **ret_ended, size_t most)
 	return n;
 }
 
-size_t watch_wait(bool *ret_input, struct watched **ret_ended, size_t most)
+size_t watch_wait(int limit, bool *ret_input, struct watched **ret_ended, size_t most)
 {
 	struct epoll_event events[EVENTS];
-	int limit = always_input ? 0 : LIST_EMPTY(&polled) ? -1 : POLL_MS;
+	if (!LIST_EMPTY(&polled) && (limit < 0 || limit > POLL_MS))
+		limit = POLL_MS;
+	if (always_input)
+		limit = 0;
 	int count = epoll_wait(epoll, events, most < EVENTS ? (int)most : EVENTS, limit);
 	size_t n = 0;
 	*ret_input = always_input;
