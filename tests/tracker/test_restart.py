@@ -142,23 +142,25 @@ def workload(world, program, env):
 
     def told():
         """Until what was written is done."""
-        nonlocal tracker
         sign, dying = world.shm(), world.process()
         world.json("REGISTER", sign, **identity(dying.pid))
         kill(dying)
 
-        def is_done():
+        until_so(lambda: not world.exists(sign), "it is done")
+
+    def until_so(condition, what):
+        def is_so():
             nonlocal tracker
             if tracker.poll() is not None:
                 tracker = world.start(program, env=env, wait=False)
-            return not world.exists(sign)
+            return condition()
 
-        until(is_done, "it is done")
+        until(is_so, what)
 
     def expect(*there):
         """In one go names go in any order: what goes last may do so a moment later."""
-        until(lambda: [world.exists(name) for name in (dies, shared, mapped, back, last)] ==
-              list(there), f"{there}")
+        until_so(lambda: [world.exists(name) for name in (dies, shared, mapped, back, last)] ==
+                 list(there), f"{there}")
 
     dies, shared, mapped, back, last = (world.shm() for _ in range(5))
     one, two, user = world.process(), world.process(), world.mapper(mapped)
