@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each verb of the command once under valgrind's memcheck, and once where it fails."""
+"""The tracker, and each verb of the command once under valgrind's memcheck, and once where it fails."""
 import os
 import pathlib
 import shutil
@@ -74,3 +74,54 @@ def test_no_error(directory, tmp_path, step):
         assert done.returncode == status, done
     else:
         assert done.returncode != 0
+
+
+# It says ENOSYS to pidfd_open(2) too: so this goes the way of older kernels.
+LINES = """\
+REGISTER:/a:dummy
+REGISTER:/a:dummy
+UNREGISTER:/a:dummy
+REGISTER:/none:shared_memory
+nonsense
+{"cmd":"PROBE","base64_command":"Y2F0","pid":%(pid)d,"start":%(start)d,"ns":%(ns)d}
+{"cmd":"REGISTER","rtype":"dummy","base64_name":"YQ==","pid":%(pid)d,"start":%(start)d,"ns":%(ns)d}
+{"cmd":"REGISTER","rtype":"dummy","base64_name":"Yg==","pid":%(pid)d,"start":%(start)d,"ns":%(ns)d}
+{"cmd":"UNREGISTER","rtype":"dummy","base64_name":"Yg==","pid":%(pid)d,"start":%(start)d,"ns":%(ns)d}
+{"cmd":"LEAVE","pid":%(pid)d,"start":%(start)d,"ns":%(ns)d}
+{"cmd":"REGISTER","rtype":"dummy","base64_name":"YQ==","pid":%(pid)d,"start":1,"ns":%(ns)d}
+{"cmd":"REGISTER","rtype":[],"pid":1e9}
+"""
+
+
+def tracker(directory, tmp_path, lines, status):
+    """One that is killed in the middle if status is negative; its journal stays."""
+    report = tmp_path / "report"
+    reader, writer = os.pipe() if tracker.pipe is None else tracker.pipe
+    tracker.pipe = reader, writer
+    with subprocess.Popen(
+            [*VALGRIND, f"--log-file={report}", os.environ["SEMUNDO_TRACKER_PROGRAM"], str(reader)],
+            pass_fds=[reader], env=dict(os.environ, SEMUNDO_DIR=directory), text=True,
+            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        os.write(writer, lines.encode())
+        if status < 0:
+            while "nonsense" not in process.stderr.readline():
+                pass
+            process.kill()
+        else:
+            os.close(writer)
+            os.close(reader)
+        told = process.communicate(timeout=LIMIT)[1]
+    said = complaints(report)
+    assert not said, "\n".join(said)
+    assert process.returncode == status, told
+
+
+def test_tracker(directory, tmp_path):
+    """Lines of all kinds; and the next one, which reads the journal."""
+    with open("/proc/self/stat", encoding="ascii", errors="replace") as file:
+        start = int(file.read().rpartition(")")[2].split()[19])
+    who = {"pid": os.getpid(), "start": start, "ns": os.stat("/proc/self/ns/pid").st_ino}
+    tracker.pipe = None
+    tracker(directory, tmp_path, LINES % who, -9)
+    tracker(directory, tmp_path, LINES % who, 1)
+    assert [name for name in os.listdir(directory) if "tracker" in name] == []
