@@ -176,10 +176,15 @@ static const char *unregister_name(struct tracker *tracker, const struct request
 	return NULL;
 }
 
+/* The dead are among the others until they are buried. */
 static bool has_others(const struct registration *registration)
 {
-	return LIST_FIRST(&registration->entry->registrations) != registration ||
-	       LIST_NEXT(registration, of_entry);
+	const struct registration *one;
+	LIST_FOREACH(one, &registration->entry->registrations, of_entry)
+		if (one != registration &&
+		    (!one->process || watch_is_alive(&one->process->watched)))
+			return true;
+	return false;
 }
 
 /* What others have too is theirs; what it has alone is for whoever comes. */

@@ -218,6 +218,26 @@ def test_left_in_order(world):
     assert not world.exists(name)
 
 
+def test_left_in_order_after_a_death(world):
+    """The other one who had it is dead, though nobody has noticed: it was the last."""
+    world.start()
+    for _ in range(20):
+        name = world.shm()
+        process, other = world.process(), world.process()
+        world.json("REGISTER", name, **identity(process.pid))
+        world.json("REGISTER", name, **identity(other.pid))
+        world.heard()
+        world.tracker.send_signal(signal.SIGSTOP)
+        world.json("LEAVE", **identity(process.pid))
+        kill(other)
+        world.tracker.send_signal(signal.SIGCONT)
+        world.heard()
+        kill(process)
+        world.heard()
+        assert world.exists(name)
+    world.end(1)
+
+
 def test_many_at_once(world):
     processes = [world.process() for _ in range(150)]
     names = [world.shm() for _ in processes]

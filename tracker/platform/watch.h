@@ -26,6 +26,9 @@ void watch_no_input(int input);
 bool watch_process(struct watched *watched);
 void watch_forget(struct watched *watched);
 
+/* Asks now. In doubt it is. */
+bool watch_is_alive(const struct watched *watched);
+
 /* Sleeps, at most so many milliseconds (below 0: without a limit); then says whether
  * there may be input, and fills in those that have ended, at most `most`. Returns
  * their number. */

@@ -36,11 +36,16 @@ void watch_no_input(int input)
 	change((uintptr_t)input, EVFILT_READ, EV_DELETE, 0, NULL);
 }
 
+bool watch_is_alive(const struct watched *watched)
+{
+	return process_start_time(watched->pid) == watched->start;
+}
+
 /* Asked for after the watch has begun: the PID is not given away meanwhile unseen. */
 bool watch_process(struct watched *watched)
 {
 	int r = change((uintptr_t)watched->pid, EVFILT_PROC, EV_ADD, NOTE_EXIT, watched);
-	if (r == 0 && process_start_time(watched->pid) == watched->start)
+	if (r == 0 && watch_is_alive(watched))
 		return true;
 	watch_forget(watched);
 	return false;

@@ -49,8 +49,7 @@ void watch_no_input(int input)
 	epoll_ctl(epoll, EPOLL_CTL_DEL, input, NULL);
 }
 
-/* In doubt it is. */
-static bool is_alive(const struct watched *watched)
+bool watch_is_alive(const struct watched *watched)
 {
 	uint64_t start = process_start_time(watched->pid);
 	if (start == 0)
@@ -81,7 +80,7 @@ bool watch_process(struct watched *watched)
 	watched->fd = open_pidfd(watched->pid);
 	if (watched->fd < 0 && errno == ESRCH)
 		return false;
-	if (!is_alive(watched)) {
+	if (!watch_is_alive(watched)) {
 		watch_forget(watched);
 		return false;
 	}
@@ -110,7 +109,7 @@ static size_t look_at_polled(struct watched **ret_ended, size_t most)
 	struct watched *watched;
 	size_t n = 0;
 	LIST_FOREACH(watched, &polled, polled)
-		if (n < most && !is_alive(watched))
+		if (n < most && !watch_is_alive(watched))
 			ret_ended[n++] = watched;
 	return n;
 }
