@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <semundo.h>
 #include <signal.h>
 #include <stdio.h>
@@ -72,8 +73,16 @@ static ssize_t take_once(struct tracker *tracker, int input)
 	return -ECANCELED; /* and now again, with the journal or without it */
 }
 
-/* All that is in the pipe now; not what is added meanwhile, without end perhaps. Does
- * not block: read(2) is called where there is something, or the end. */
+/* Nobody can write any more. */
+static bool has_hung_up(int input)
+{
+	struct pollfd polled = { input, POLLIN, 0 };
+	return poll(&polled, 1, 0) > 0 && (polled.revents & POLLHUP);
+}
+
+/* All that is in the pipe now, and its end, which comes before the death of the
+ * last process; not what is added meanwhile, without end perhaps. Does not block:
+ * read(2) is called where there is something, or the end. */
 static void take(struct tracker *tracker, int input, bool has_input)
 {
 	int pending = 0;
@@ -85,7 +94,8 @@ static void take(struct tracker *tracker, int input, bool has_input)
 	do {
 		n = take_once(tracker, input);
 		taken += n > 0 ? n : 0;
-	} while ((n > 0 || n == -ECANCELED || n == -EINTR) && taken < pending);
+	} while ((n > 0 || n == -ECANCELED || n == -EINTR) &&
+	         (taken < pending || has_hung_up(input)));
 	if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR && n != -ECANCELED)) {
 		if (n < 0)
 			say("cannot read the input: %s", strerror((int)-n));

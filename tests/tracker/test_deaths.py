@@ -342,6 +342,21 @@ def test_made_by_the_program(world):
     assert not world.exists(name) and user.poll() is None
 
 
+def test_end_comes_before_the_last_death(world):
+    """Whatever was in the pipe when both came."""
+    process = world.process()
+    name = world.shm()
+    tracker = world.start()
+    tracker.send_signal(signal.SIGSTOP)
+    world.json("REGISTER", name, **identity(process.pid))
+    kill(process)
+    os.close(world.writer)
+    world.writer = None
+    tracker.send_signal(signal.SIGCONT)
+    errors = tracker.communicate(timeout=LIMIT)[1].decode()
+    assert "clean up at shutdown" in errors and tracker.returncode == 1
+
+
 def test_removed_by_its_user_after_the_end(world):
     name = world.shm()
     user = world.mapper(name)
