@@ -77,6 +77,7 @@ class Child:
         theirs, self.parent_end = context.Pipe()
         self.process = context.Process(target=child, args=(task, theirs, theirs))
         self.process.start()
+        theirs.close()
         self.pid, self.name = self.parent_end.recv()
 
     def kill(self):
@@ -84,6 +85,7 @@ class Child:
         self.process.join(LIMIT)
 
     def let_go(self):
+        """It ends in order."""
         self.parent_end.send("go")
         self.process.join(LIMIT)
         assert self.process.exitcode == 0, self.process.exitcode

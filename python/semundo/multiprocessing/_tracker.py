@@ -381,18 +381,26 @@ def _leave(tracker: weakref.ref[Tracker], pid: int) -> None:
         found._leave(pid)
 
 
+def _before_fork() -> None:
+    """A child that started a tracker of its own would be a program of its own."""
+    tracker = getattr(resource_tracker, "_resource_tracker")
+    if isinstance(tracker, Tracker) and tracker._fd is None:
+        tracker.ensure_running()
+
+
 def _after_fork() -> None:
     for tracker in list(_all):
         tracker._after_fork()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
 
 
 def use_tracker() -> None:
     """From here on this process and its children use semundo-tracker.
 
-    It is found at once (FileNotFoundError) and started at the first use. What another
+    It is found at once (FileNotFoundError) and started at the first use, or before the
+    first fork. What another
     tracker has registered so far stays with that one. Again, it does nothing.
     """
     before = getattr(resource_tracker, "_resource_tracker")
