@@ -12,7 +12,7 @@
 #include "journal_file.h"
 #include "platform/system.h"
 
-#define TAKE_MOST 65536 /* bytes of the pipe at once */
+#define TAKE_MOST 65536ul /* bytes of the pipe at once */
 #define CHUNK 16384
 #define NOTE_MOST 8192
 

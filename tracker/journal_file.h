@@ -7,7 +7,7 @@
 
 /* It is written anew when it is longer than this, and 4 times what that left. */
 #ifndef JOURNAL_LONG
-#define JOURNAL_LONG (256 * 1024)
+#define JOURNAL_LONG 262144
 #endif
 
 int journal_size(int fd, uint64_t *ret);
