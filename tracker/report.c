@@ -46,8 +46,7 @@ static void say_list(const char *begin, const char *format, va_list arguments)
 	char text[LINE], visible[PIPE_MOST];
 	int n = vsnprintf(text, sizeof(text), format, arguments);
 	size_t length = n < 0 ? 0 : (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
-	size_t used = strlen(begin);
-	memcpy(visible, begin, used);
+	size_t used = (size_t)snprintf(visible, sizeof(visible), "%s", begin);
 	used += make_visible(text, length, visible + used, sizeof(visible) - used - 1);
 	visible[used++] = '\n';
 	put(visible, used);
