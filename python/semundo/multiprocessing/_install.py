@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, List, Tuple
 
 from .. import _ext
 from . import _barrier, _condition, _pool, _queues, _semlock
+from ._tracker import use_tracker
 
 _CLASSES: Dict[str, Tuple[type, ...]] = {
     "multiprocessing.synchronize": (
@@ -72,18 +73,18 @@ def _replace_semlock() -> None:
     module = importlib.import_module("_multiprocessing")
     setattr(module, "SemLock", _ext.SemLock)
     setattr(module, "sem_unlink", _ext.sem_unlink)
-    tracker = importlib.import_module("multiprocessing.resource_tracker")
-    getattr(tracker, "_CLEANUP_FUNCS")["semaphore"] = _ext.sem_unlink
 
 
 def install(engine: str | None = None) -> None:
     """This program and its children, however they are started, use the classes of this package
     where they use those of multiprocessing. May be called again. What was made before, and
-    classes that were imported by name before, stay what they are.
+    classes that were imported by name before, stay what they are. semundo-tracker takes the place
+    of the resource tracker (FileNotFoundError if it is not installed).
 
     engine: of locks and semaphores: native (the default), sysv or posix; None leaves it.
     """
     _ext.semlock_engine(engine)
+    use_tracker()
     _replace_semlock()
     for name, classes in _CLASSES.items():
         module = importlib.import_module(name)

@@ -15,6 +15,7 @@ from multiprocessing import context, process, reduction, resource_tracker, util
 from typing import Any, Tuple
 
 from .. import _ext
+from ._tracker import use_tracker
 
 RECURSIVE_MUTEX, SEMAPHORE = 0, 1
 SEM_VALUE_MAX = _ext.SemLock.SEM_VALUE_MAX
@@ -55,8 +56,18 @@ class SemLock:
         self._semlock = self._create((kind, value, maxvalue), unlink, undo)
         self._set_up()
         if self._semlock.name is not None:
-            resource_tracker.register(self._semlock.name, "semaphore")
-            util.Finalize(self, _unlink, (self._semlock.name,), exitpriority=0)
+            self._track(self._semlock.name)
+
+    def _track(self, name: str) -> None:
+        """The name goes with this object, or with its last user if there is no time for that."""
+        full = f"{self._engine}:{name.lstrip('/')}"
+        known_as = full
+        if self._engine == "posix":
+            known_as = name  # as to Python's own tracker
+        else:
+            use_tracker()    # Python's cannot remove it
+        resource_tracker.register(known_as, "semaphore")
+        util.Finalize(self, _unlink, (full, known_as, self._dir), exitpriority=0)
 
     def _create(self, numbers: Tuple[int, int, int], unlink: bool, undo: bool) -> _ext.SemLock:
         for _ in range(100):
@@ -131,9 +142,9 @@ def _after_fork(obj: SemLock) -> None:
     obj._semlock._after_fork()
 
 
-def _unlink(name: str) -> None:
-    _ext.sem_unlink(name)
-    resource_tracker.unregister(name, "semaphore")
+def _unlink(full: str, known_as: str, directory: str) -> None:
+    _ext._unlink(full, directory)
+    resource_tracker.unregister(known_as, "semaphore")
 
 
 def _by_name(name: str, kind: int, maxvalue: int, engine: str) -> _ext.SemLock:
