@@ -244,8 +244,11 @@ struct semundo_wait {
 	uint32_t reserved;               /* 0 */
 	const struct timespec *deadline; /* CLOCK_MONOTONIC; null: none */
 	semundo_cancel_t *cancel;        /* may be null */
+	uint64_t since;                  /* CLOCK_MONOTONIC ns: of a wait that goes on
+	                                    after it was interrupted, its beginning,
+	                                    for semundo_peers(); 0: now */
 };
-#define SEMUNDO_WAIT_INIT { sizeof(struct semundo_wait), 0, 0, NULL, NULL }
+#define SEMUNDO_WAIT_INIT { sizeof(struct semundo_wait), 0, 0, NULL, NULL, 0 }
 
 /* The general form. -ECANCELED when the token was cancelled; a unit is never
  * lost to a cancel: the call either acquired (0 or 1) or it did not. */

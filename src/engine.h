@@ -20,6 +20,7 @@ struct wait_how {
 	uint64_t deadline; /* monotonic ns, or NEVER */
 	uint32_t flags;    /* SEMUNDO_WAIT_... */
 	struct semundo_cancel *cancel;
+	uint64_t since;    /* of a wait that goes on: its beginning; 0: now */
 };
 
 struct sem_ops {

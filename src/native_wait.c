@@ -234,6 +234,11 @@ static int spin(struct waiter *w)
 	return -EAGAIN;
 }
 
+static uint64_t shown_since(const struct waiter *w)
+{
+	return w->how->since && w->how->since < w->started ? w->how->since : w->started;
+}
+
 /* For people only: a slot that is wiped or lost later is not ours to touch. */
 static void announce(struct waiter *w)
 {
@@ -243,7 +248,7 @@ static void announce(struct waiter *w)
 	w->shown = &w->sem->file->slot[slot];
 	store_relaxed(&w->shown->wanted, w->goal->n);
 	if (add_relaxed(&w->shown->waiting, 1) == 0)
-		store_relaxed(&w->shown->waiting_since, w->started);
+		store_relaxed(&w->shown->waiting_since, shown_since(w));
 	POINT("wait:announced");
 }
 

@@ -86,14 +86,14 @@ static int wait_for(semundo_sem_t *sem, const struct wait_how *how)
 
 int semundo_sem_wait(semundo_sem_t *sem)
 {
-	static const struct wait_how forever = { NEVER, BLOCKING, NULL };
+	static const struct wait_how forever = { NEVER, BLOCKING, NULL, 0 };
 	pthread_testcancel();
 	return result(wait_for(sem, &forever));
 }
 
 int semundo_sem_trywait(semundo_sem_t *sem)
 {
-	static const struct wait_how try_only = { NEVER, SEMUNDO_WAIT_TRY, NULL };
+	static const struct wait_how try_only = { NEVER, SEMUNDO_WAIT_TRY, NULL, 0 };
 	return result(wait_for(sem, &try_only));
 }
 
@@ -108,7 +108,7 @@ static uint64_t nanoseconds_of(const struct timespec *ts)
 
 int semundo_sem_clockwait(semundo_sem_t *sem, clockid_t clock, const struct timespec *deadline)
 {
-	struct wait_how how = { NEVER, BLOCKING, NULL };
+	struct wait_how how = { NEVER, BLOCKING, NULL, 0 };
 	pthread_testcancel();
 	if ((clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) || deadline->tv_nsec < 0 ||
 	    deadline->tv_nsec >= (long)NSEC_PER_SEC)

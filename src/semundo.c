@@ -199,7 +199,7 @@ static int acquire_slowly(semundo_t *sem, unsigned n, const struct wait_how *how
 
 __attribute__((cold)) int semundo__acquire_slowly(semundo_t *sem, unsigned n)
 {
-	static const struct wait_how forever = { NEVER, 0, NULL };
+	static const struct wait_how forever = { NEVER, 0, NULL, 0 };
 	return acquire_slowly(sem, n, &forever);
 }
 
@@ -210,7 +210,7 @@ int semundo_acquire(semundo_t *sem, unsigned n)
 
 int semundo_try_acquire(semundo_t *sem, unsigned n)
 {
-	static const struct wait_how try_only = { NEVER, SEMUNDO_WAIT_TRY, NULL };
+	static const struct wait_how try_only = { NEVER, SEMUNDO_WAIT_TRY, NULL, 0 };
 	int r = sem->ops->try_acquire(sem, n);
 	return __builtin_expect(r >= 0, 1) ? r : acquire_slowly(sem, n, &try_only);
 }
@@ -221,7 +221,7 @@ int semundo_acquire_timed(semundo_t *sem, unsigned n, int64_t nanoseconds)
 	if (r >= 0)
 		return r;
 	uint64_t wait = nanoseconds > 0 ? (uint64_t)nanoseconds : 0;
-	const struct wait_how how = { semundo__monotonic() + wait, 0, NULL };
+	const struct wait_how how = { semundo__monotonic() + wait, 0, NULL, 0 };
 	return acquire_slowly(sem, n, &how);
 }
 
@@ -241,7 +241,7 @@ static int deadline_of(const struct timespec *ts, uint64_t *ret)
 
 int semundo_acquire_until(semundo_t *sem, unsigned n, const struct timespec *deadline)
 {
-	struct wait_how how = { NEVER, 0, NULL };
+	struct wait_how how = { NEVER, 0, NULL, 0 };
 	int r = deadline ? deadline_of(deadline, &how.deadline) :
 			   semundo__fail(-EINVAL, "the deadline is missing");
 	if (r)
@@ -260,7 +260,7 @@ int semundo__how_of(const struct semundo_wait *wait, struct wait_how *ret)
 		memcpy(&w, wait, wait->size < sizeof(w) ? wait->size : sizeof(w));
 	if (w.flags & ~(unsigned)(SEMUNDO_WAIT_TRY | SEMUNDO_WAIT_EINTR) || w.reserved)
 		return semundo__fail(-EINVAL, "wait flags 0x%x have bits that are not known", w.flags);
-	*ret = (struct wait_how){ NEVER, w.flags, w.cancel };
+	*ret = (struct wait_how){ NEVER, w.flags, w.cancel, w.since };
 	return w.deadline ? deadline_of(w.deadline, &ret->deadline) : 0;
 }
 

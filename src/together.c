@@ -86,7 +86,7 @@ static void give_back(struct list *list)
 /* Tries all that are not taken: 0, or the failure and whose it was. */
 static int take_rest(struct list *list, unsigned *ret_which)
 {
-	static const struct wait_how try_only = { NEVER, SEMUNDO_WAIT_TRY, NULL };
+	static const struct wait_how try_only = { NEVER, SEMUNDO_WAIT_TRY, NULL, 0 };
 	for (unsigned i = 0; i < list->count; i++) {
 		if (list->taken[i])
 			continue;

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import textwrap
 
-from helpers import LIMIT, Case
+from helpers import LIMIT, Case, until
 
 OURS = "semundo.multiprocessing"
 
@@ -187,3 +187,64 @@ class Programs(Case):
                             print("broken")
         """)
         self.assertEqual(self.run_python(program).stdout, "[1, 2, 3]\n[4, 5]\nbroken\n" * 3)
+
+    def test_tracker(self):
+        """What a killed process had made is removed while the program goes on, and the leak
+        is told with who made it."""
+        program = self.write("p.py", INSTALL, """
+            import multiprocessing, os, signal, sys, time
+            from multiprocessing import resource_tracker, shared_memory
+
+            def die(pipe):
+                memory = shared_memory.SharedMemory(create=True, size=100)
+                tracker = type(resource_tracker._resource_tracker).__module__
+                pipe.send((tracker, memory.name, os.getpid()))
+                pipe.recv()
+                os.kill(os.getpid(), signal.SIGKILL)
+
+            if __name__ == "__main__":
+                for method in sys.argv[1].split(","):
+                    ctx = multiprocessing.get_context(method)
+                    ours, theirs = ctx.Pipe()
+                    process = ctx.Process(target=die, args=(theirs,))
+                    process.start()
+                    tracker, name, pid = ours.recv()
+                    print(tracker, os.path.exists("/dev/shm/" + name), name, pid)
+                    ours.send("die")
+                    process.join()
+                    end = time.monotonic() + 30
+                    while os.path.exists("/dev/shm/" + name) and time.monotonic() < end:
+                        time.sleep(0.01)
+                    print(os.path.exists("/dev/shm/" + name))
+        """)
+        done = self.run_python(program, METHODS)
+        lines = done.stdout.splitlines()
+        self.assertEqual(len(lines), 6, done.stderr)
+        for told, gone in zip(lines[::2], lines[1::2]):
+            tracker, there, name, pid = told.split()
+            self.assertEqual((tracker, there, gone), (OURS + "._tracker", "True", "False"))
+            said = [line for line in done.stderr.splitlines() if name in line and pid in line]
+            self.assertTrue(said, done.stderr)
+
+    def test_killed_program_leaves_no_names(self):
+        """With engines whose locks have names for spawned children."""
+        program = self.write("p.py", """
+            import multiprocessing, os, signal
+            if __name__ == "__main__":
+                locks = [multiprocessing.get_context("spawn").Lock() for _ in range(3)]
+                print(*[lock._semlock.name for lock in locks], flush=True)
+                os.kill(os.getpid(), signal.SIGKILL)
+        """)
+        for engine in ("sysv", "posix"):
+            done = self.run_python("-m", OURS, "--engine", engine, program, status=-9)
+            names = done.stdout.split()
+            self.assertEqual(len(names), 3)
+            until(lambda: not self.left(names), f"{engine}: the names go")
+            for name in names:
+                self.assertIn(name.lstrip("/"), done.stderr)
+
+    def left(self, names):
+        """Files of those names, or of a tracker."""
+        words = [name.lstrip("/") for name in names] + ["semundo-tracker"]
+        return [file for directory in ("/dev/shm", self.directory)
+                for file in os.listdir(directory) if any(word in file for word in words)]

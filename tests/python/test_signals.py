@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signals in a wait: as CPython's own primitives treat them."""
-import os
 import signal
 import threading
 import time
 
 import semundo
-from helpers import Case
+from helpers import Case, until
 
 
 class Signals(Case):
@@ -17,10 +16,9 @@ class Signals(Case):
         self.addCleanup(signal.signal, signal.SIGUSR1, signal.getsignal(signal.SIGUSR1))
 
     def when_waiting(self, action):
-        """Another thread does it once this one, the main thread, waits and sleeps."""
+        """Another thread does it once this one waits."""
         def run():
             self.until_waiting(self.s)
-            self.until_asleep(os.getpid())
             action()
         return self.thread(run)
 
@@ -28,28 +26,15 @@ class Signals(Case):
         signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
 
     def test_exception_of_a_handler(self):
-        raised = []
-
         def handler(*_):
-            if not raised:
-                raised.append(True)
-                raise KeyError("handler")
-
-        def kill_again():
-            """One that comes while the library is awake is seen at the next only."""
-            self.kill_main()
-            while not raised:
-                time.sleep(0.05)
-                self.kill_main()
+            raise KeyError("handler")
 
         signal.signal(signal.SIGUSR1, handler)
         for wait in (self.s.acquire, self.s.__enter__, self.s.wait_idle,
                      lambda: self.s.acquire(timeout=100)):
-            thread = self.when_waiting(kill_again)
+            self.when_waiting(self.kill_main)
             with self.assertRaisesRegex(KeyError, "handler"):
                 wait()
-            self.join(thread)
-            raised.clear()
             self.assertEqual(self.s.waiters(), [])
         self.assertEqual((self.s.value, self.s.held), (0, 1))
 
@@ -67,19 +52,28 @@ class Signals(Case):
         for _ in range(3):
             self.assertEqual(process.line(), "waits")
             self.until_waiting(self.s)
-            # One that comes just before the sleep is seen at the next only, as with
-            # threading.Lock: hence not before the kernel says that it sleeps.
-            self.until_asleep(process.pid)
             process.kill(signal.SIGINT)
             self.assertEqual(process.line(), "interrupted")
         self.assertEqual(process.end()[0], 0)
 
-    def until_asleep(self, pid):
-        def asleep():
-            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-                return file.read().rpartition(")")[2].split()[0] == "S"
-        from helpers import until
-        until(asleep, "it sleeps")
+    def test_signal_that_ends_no_sleep(self):
+        """The system gave it to another thread, or it came between two sleeps. The wait
+        goes on as one wait for who looks."""
+        order = []
+        signal.signal(signal.SIGUSR1, lambda *_: order.append("handler"))
+
+        def act():
+            since = self.s.waiters()[0].waiting_since
+            signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+            until(lambda: order, "its handler runs")
+            until(lambda: self.s.waiters(), "the wait goes on")
+            order.append(self.s.waiters()[0].waiting_since - since)
+            self.s.release()
+
+        thread = self.when_waiting(act)
+        self.assertIs(self.s.acquire(timeout=60), True)
+        self.join(thread)
+        self.assertEqual(order, ["handler", 0])
 
     def test_goes_on_after_a_handler(self):
         """The handler runs while it waits; the wait goes on."""
@@ -125,9 +119,6 @@ class Signals(Case):
     def test_handler_that_releases(self):
         """In a handler, in the middle of a wait, it can be released."""
         signal.signal(signal.SIGUSR1, lambda *_: self.s.release())
-        thread = self.when_waiting(lambda: (self.sleeping_main(), self.kill_main()))
+        thread = self.when_waiting(self.kill_main)
         self.assertIs(self.s.acquire(timeout=60), True)
         self.join(thread)
-
-    def sleeping_main(self):
-        self.until_asleep(os.getpid())

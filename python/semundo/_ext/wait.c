@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <time.h>
 
 /* ---- arguments ---- */
 
@@ -208,21 +209,41 @@ static int wait_once(struct sem *sem, unsigned n, const struct semundo_wait *wai
 	return r;
 }
 
+/* So long a wait goes on without a look for signals: one whose handler ran in another
+ * thread, or between two sleeps of the library, does not end a sleep. */
+#define SLICE_SECONDS 1
+
+static bool is_before(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+}
+
+/* One slice. -EINTR: look for signals, and go on. */
+static int wait_slice(PyObject *self, unsigned n, const struct limits *limits,
+                      struct semundo_wait *wait)
+{
+	struct timespec end;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	if (!wait->since)
+		wait->since = (uint64_t)end.tv_sec * 1000000000u + (uint64_t)end.tv_nsec;
+	end.tv_sec += SLICE_SECONDS;
+	bool last = limits->try_only || (limits->timed && is_before(&limits->deadline, &end));
+	wait->deadline = !last ? &end : limits->timed ? &limits->deadline : NULL;
+	int r = wait_once(as_sem(self), n, wait);
+	return r == -ETIMEDOUT && !last ? -EINTR : r;
+}
+
 /* n units, or with 0 all of them to be back. As sem_take_slowly(), but 2 for an
  * acquire that was told. The deadline stays where it is whatever comes. */
 static int wait_on(PyObject *self, unsigned n, const struct limits *limits)
 {
 	struct semundo_wait wait = SEMUNDO_WAIT_INIT;
 	int r;
-	wait.flags = SEMUNDO_WAIT_EINTR;
-	if (limits->timed)
-		wait.deadline = &limits->deadline;
-	if (limits->try_only)
-		wait.flags = SEMUNDO_WAIT_TRY;
+	wait.flags = limits->try_only ? SEMUNDO_WAIT_TRY : SEMUNDO_WAIT_EINTR;
 	do {
 		if (!sem_is_open(self))
 			return -1;
-		r = wait_once(as_sem(self), n, &wait);
+		r = wait_slice(self, n, limits, &wait);
 		if (r == -EINTR && PyErr_CheckSignals() < 0)
 			return -1;
 	} while (r == -EINTR);
