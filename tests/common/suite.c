@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -47,10 +48,22 @@ static int remove_sets(const char *path, const struct stat *st, int type, struct
 	return 0;
 }
 
+/* Those that a test's end killed come to this process. Until they are dead, they use
+ * sets that would be left. */
+static void reap_orphans(void)
+{
+	uint64_t end = now_ns() + 10 * SEC;
+	pid_t pid;
+	while ((pid = waitpid(-1, NULL, WNOHANG)) >= 0 && now_ns() < end)
+		if (pid == 0)
+			pause_ns(1000000);
+}
+
 static void remove_top(void)
 {
 	if (getpid() != top_owner)
 		return;
+	reap_orphans();
 	nftw(top, remove_sets, 16, FTW_PHYS);
 	nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
@@ -67,6 +80,7 @@ static void make_top(void)
 	if (!mkdtemp(top))
 		die("mkdtemp %s: %s", top, strerror(errno));
 	top_owner = getpid();
+	prctl(PR_SET_CHILD_SUBREAPER, 1); /* for reap_orphans() */
 	/* Tests with another user's rights go through it. */
 	if (chmod(top, 0711) < 0)
 		die("chmod %s: %s", top, strerror(errno));
