@@ -117,28 +117,37 @@ static int remove_set_of(const struct sysv_file *file, uint32_t key, uid_t uid)
 	return r ? r : semundo__sysv_remove_unused(id);
 }
 
+/* A descriptor of the file, now locked by us, if its creator is dead: it has the
+ * lock as long as it lives. Else -1. path: PATH_MAX bytes. */
+static int take_unfinished(struct gc *gc, const char *name, char *path, struct stat *ret)
+{
+	snprintf(path, PATH_MAX, "%s/%s", gc->dir->path, name);
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, ret) == 0 && S_ISREG(ret->st_mode) &&
+	    semundo__sysv_leads_to(path, fd))
+		return fd;
+	close(fd);
+	return -1;
+}
+
 static void sweep_draft(struct gc *gc, const char *name, uint32_t key)
 {
 	char path[PATH_MAX];
 	struct sysv_file file = { .id = -1 };
 	struct stat st;
-	snprintf(path, sizeof(path), "%s/%s", gc->dir->path, name);
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int r = 0, fd = take_unfinished(gc, name, path, &st);
 	if (fd < 0)
 		return;
-	/* Its creator lives while the lock is taken; afterwards it is ours. */
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	    semundo__sysv_leads_to(path, fd)) {
-		int r = 0;
-		if (pread(fd, &file, sizeof(file), 0) != (ssize_t)sizeof(file))
-			file.token = UINT64_MAX; /* no set has it */
-		/* With two names it was published: the set is in use, or will be. */
-		if (!is_dry(gc) && st.st_nlink == 1)
-			r = remove_set_of(&file, key, st.st_uid);
-		if (!is_dry(gc) && !r && unlink(path) < 0)
-			r = -errno;
-		tell(gc, SEMUNDO_GARBAGE_FILE, file.id, (uint32_t)st.st_uid, name, r);
-	}
+	if (pread(fd, &file, sizeof(file), 0) != (ssize_t)sizeof(file))
+		file.token = UINT64_MAX; /* no set has it */
+	/* With two names it was published: the set is in use, or will be. */
+	if (!is_dry(gc) && st.st_nlink == 1)
+		r = remove_set_of(&file, key, st.st_uid);
+	if (!is_dry(gc) && !r && unlink(path) < 0)
+		r = -errno;
+	tell(gc, SEMUNDO_GARBAGE_FILE, file.id, (uint32_t)st.st_uid, name, r);
 	close(fd);
 }
 
@@ -154,15 +163,11 @@ static void sweep_temporary(struct gc *gc, const char *name)
 {
 	char path[PATH_MAX];
 	struct stat st;
-	snprintf(path, sizeof(path), "%s/%s", gc->dir->path, name);
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int fd = take_unfinished(gc, name, path, &st);
 	if (fd < 0)
 		return;
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	    semundo__sysv_leads_to(path, fd)) {
-		int r = is_dry(gc) || unlink(path) == 0 ? 0 : -errno;
-		tell(gc, SEMUNDO_GARBAGE_FILE, -1, (uint32_t)st.st_uid, name, r);
-	}
+	int r = is_dry(gc) || unlink(path) == 0 ? 0 : -errno;
+	tell(gc, SEMUNDO_GARBAGE_FILE, -1, (uint32_t)st.st_uid, name, r);
 	close(fd);
 }
 
