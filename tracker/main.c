@@ -307,6 +307,7 @@ int main(int argc, char **argv)
 	if (r)
 		return r - 1;
 	ignore_signals();
+	system_leave_semaphores();
 	r = leave_descriptors(&options);
 	if (r) {
 		say("cannot open /dev/null: %s", strerror(-r));

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A name goes when its last user goes, and not before."""
+import ctypes
 import json
 import os
 import re
@@ -421,3 +422,24 @@ def test_without_journal(world):
     world.until_gone(name)
     world.env["SEMUNDO_DIR"] = world.directory
     world.end(1)
+
+
+SEM_UNDO, GETVAL, IPC_RMID = 0x1000, 12, 0
+
+
+class Operation(ctypes.Structure):
+    _fields_ = [("number", ctypes.c_ushort), ("change", ctypes.c_short), ("flags", ctypes.c_short)]
+
+
+def test_what_it_inherits_of_system_v_semaphores(world):
+    """exec keeps what is to be undone. The tracker would count as a user as long as it runs."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    semid = libc.semget(0, 1, 0o600)
+    assert semid >= 0, os.strerror(ctypes.get_errno())
+    taken = Operation(0, 1, SEM_UNDO)
+    try:
+        world.start(preexec_fn=lambda: libc.semop(semid, ctypes.byref(taken), 1))
+        assert libc.semctl(semid, 0, GETVAL, 0) == 0
+        world.end(0)
+    finally:
+        libc.semctl(semid, 0, IPC_RMID, 0)

@@ -19,6 +19,11 @@ ssize_t system_move(int pipe, int file, off_t offset, size_t most);
 /* The PID namespace; 0: unknown, or there are none. */
 uint64_t system_namespace(void);
 
+/* A program keeps what the process before it had taken of System V semaphores with
+ * SEM_UNDO. The tracker is started by those who use them, and would count as one
+ * more user for as long as it runs: it gives that back. */
+void system_leave_semaphores(void);
+
 /* Closes all descriptors but standard error and those two (either may be -1). */
 void system_close_others(int first, int second);
 

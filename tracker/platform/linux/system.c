@@ -4,12 +4,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "report.h"
 
 #define NSEC_PER_SEC INT64_C(1000000000)
 
@@ -31,6 +34,12 @@ uint64_t system_namespace(void)
 {
 	struct stat st;
 	return stat("/proc/self/ns/pid", &st) == 0 ? (uint64_t)st.st_ino : 0;
+}
+
+void system_leave_semaphores(void)
+{
+	if (unshare(CLONE_SYSVSEM) < 0)
+		say("counts as a user of the System V semaphores of its parent: %s", strerror(errno));
 }
 
 static void close_range_of(unsigned from, unsigned to)
