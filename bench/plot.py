@@ -20,8 +20,8 @@ def groups_of(lines):
     groups = {}
     for line in lines:
         if "median" in line:
-            groups.setdefault(line["group"], []).append(line)
-    return {name: found for name, found in groups.items() if len(found) > 1}
+            groups.setdefault((line["group"], line["unit"]), []).append(line)
+    return {f"{name} ({unit})": found for (name, unit), found in groups.items() if len(found) > 1}
 
 
 def text_of(value):
@@ -44,7 +44,7 @@ def draw(axes, name, lines):
         axes.set_xlim(left=min(medians) / 2)
     axes.set_xlim(right=axes.get_xlim()[1] * (3 if axes.get_xscale() == "log" else 1.15))
     axes.tick_params(axis="x", labelsize=7)
-    axes.set_title(f"{name} ({lines[0]['unit']})", fontsize=9, loc="left")
+    axes.set_title(name, fontsize=9, loc="left")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
 
