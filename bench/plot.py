@@ -58,7 +58,7 @@ def main():
         sys.exit(f"plot.py: {sys.argv[1]} has no measurements; run `make bench` first")
     rows = -(-len(groups) // COLUMNS)
     matplotlib.rcParams["svg.hashsalt"] = "semundo"
-    figure, grid = pyplot.subplots(rows, COLUMNS, figsize=(11, 1.9 * rows), squeeze=False)
+    figure, grid = pyplot.subplots(rows, COLUMNS, figsize=(14, 1.9 * rows), squeeze=False)
     panels = list(grid.flat)
     for axes, (name, lines) in zip(panels, groups.items()):
         draw(axes, name, lines)
