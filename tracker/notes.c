@@ -14,7 +14,6 @@
  *   entry     a name, with who made it and when; its registrations ("uses") follow
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>

@@ -4,9 +4,9 @@
  * program ended before it noticed, leaves its journal and the names in it. The
  * next tracker of that user in that directory ends its work.
  */
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,10 +19,17 @@
 /* "semundo-tracker.UID.INODE", of this user. */
 static bool parse_file_name(const char *name, uint64_t *ret_inode)
 {
-	unsigned uid;
-	int length = -1;
-	return sscanf(name, JOURNAL_PREFIX "%u.%" SCNu64 "%n", &uid, ret_inode, &length) == 2 &&
-	       length == (int)strlen(name) && uid == (unsigned)geteuid();
+	const char *number = name + sizeof(JOURNAL_PREFIX) - 1;
+	char *end;
+	if (strncmp(name, JOURNAL_PREFIX, sizeof(JOURNAL_PREFIX) - 1) != 0 ||
+	    !isdigit((unsigned char)*number))
+		return false;
+	errno = 0;
+	unsigned long uid = strtoul(number, &end, 10);
+	if (uid != geteuid() || *end != '.' || !isdigit((unsigned char)end[1]))
+		return false;
+	*ret_inode = strtoull(end + 1, &end, 10);
+	return *end == '\0' && errno == 0;
 }
 
 static void release(struct tracker *orphan)

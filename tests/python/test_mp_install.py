@@ -198,10 +198,17 @@ class Programs(Case):
             import multiprocessing, os, signal, sys, time
             from multiprocessing import resource_tracker, shared_memory
 
+            def trackers(pid):
+                # Children of that process.
+                with open(f"/proc/{pid}/task/{pid}/children") as file:
+                    children = file.read().split()
+                return [child for child in children
+                        if open(f"/proc/{child}/comm").read() == "semundo-tracker\\n"]
+
             def die(pipe):
                 memory = shared_memory.SharedMemory(create=True, size=100)
                 tracker = type(resource_tracker._resource_tracker).__module__
-                pipe.send((tracker, memory.name, os.getpid()))
+                pipe.send((tracker, memory.name, os.getpid(), len(trackers(os.getppid()))))
                 pipe.recv()
                 os.kill(os.getpid(), signal.SIGKILL)
 
@@ -211,8 +218,8 @@ class Programs(Case):
                     ours, theirs = ctx.Pipe()
                     process = ctx.Process(target=die, args=(theirs,))
                     process.start()
-                    tracker, name, pid = ours.recv()
-                    print(tracker, os.path.exists("/dev/shm/" + name), name, pid)
+                    tracker, name, pid, of_parent = ours.recv()
+                    print(tracker, os.path.exists("/dev/shm/" + name), name, pid, of_parent)
                     ours.send("die")
                     process.join()
                     end = time.monotonic() + 30
@@ -223,11 +230,14 @@ class Programs(Case):
         done = self.run_python(program, METHODS)
         lines = done.stdout.splitlines()
         self.assertEqual(len(lines), 6, done.stderr)
+        of_parents = []
         for told, gone in zip(lines[::2], lines[1::2]):
-            tracker, there, name, pid = told.split()
+            tracker, there, name, pid, of_parent = told.split()
+            of_parents.append(of_parent)
             self.assertEqual((tracker, there, gone), (OURS + "._tracker", "True", "False"))
             said = [line for line in done.stderr.splitlines() if name in line and pid in line]
             self.assertTrue(said, done.stderr)
+        self.assertEqual(of_parents, ["1", "1", "0"], "the fork server uses the program's")
 
     def test_killed_program_leaves_no_names(self):
         """With engines whose locks have names for spawned children."""

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, List, Tuple
 
 from .. import _ext
 from . import _barrier, _condition, _pool, _queues, _semlock
-from ._tracker import use_tracker
+from ._tracker import no_tracker_before_forks, use_tracker
 
 _CLASSES: Dict[str, Tuple[type, ...]] = {
     "multiprocessing.synchronize": (
@@ -36,20 +36,23 @@ finally:
     sys.path.remove({home!r})
 _install.install({engine!r})
 """
+# A fork server's children have their tracker from the program: it needs none of its own.
+_SERVER_CODE = _CODE + "_install.no_tracker_before_forks()\n"
 
 
 class _SysPath(List[str]):
     """A sys.path that installs where it arrives, by pickle or by repr()."""
 
-    def _expression(self) -> str:
-        code = _CODE.format(home=_HOME, engine=_ext.semlock_engine())
+    def _expression(self, template: str) -> str:
+        code = template.format(home=_HOME, engine=_ext.semlock_engine())
         return f"[exec({code!r}, {{}}), {list(self)!r}][1]"
 
     def __repr__(self) -> str:
-        return self._expression()
+        """In the command of the fork server."""
+        return self._expression(_SERVER_CODE)
 
     def __reduce__(self) -> Tuple[Any, ...]:
-        return eval, (self._expression(), {})
+        return eval, (self._expression(_CODE), {})
 
 
 class _Preparation:

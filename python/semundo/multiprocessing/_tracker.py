@@ -107,6 +107,7 @@ class Tracker(resource_tracker.ResourceTracker):
     def _fd(self, fd: Any) -> None:
         self._number = fd
         self._pipe = None
+        self._pid = None  # another process has started what reads it
         self._introduced = 0
 
     def __del__(self) -> None:
@@ -381,10 +382,19 @@ def _leave(tracker: weakref.ref[Tracker], pid: int) -> None:
         found._leave(pid)
 
 
+_before_forks = True
+
+
+def no_tracker_before_forks() -> None:
+    """For a fork server."""
+    global _before_forks
+    _before_forks = False
+
+
 def _before_fork() -> None:
     """A child that started a tracker of its own would be a program of its own."""
     tracker = getattr(resource_tracker, "_resource_tracker")
-    if isinstance(tracker, Tracker) and tracker._fd is None:
+    if _before_forks and isinstance(tracker, Tracker) and tracker._fd is None:
         tracker.ensure_running()
 
 

@@ -22,7 +22,7 @@ static bool each_process(bool (*visit)(pid_t pid, void *arg), void *arg)
 		return false;
 	bool go_on = true;
 	for (struct dirent *d; go_on && (d = readdir(dir));) {
-		pid_t pid = isdigit((unsigned char)d->d_name[0]) ? (pid_t)atol(d->d_name) : 0;
+		pid_t pid = isdigit((unsigned char)d->d_name[0]) ? (pid_t)strtol(d->d_name, NULL, 10) : 0;
 		if (pid && pid != getpid())
 			go_on = visit(pid, arg);
 	}
@@ -42,11 +42,17 @@ struct search {
 /* "address perms offset major:minor inode path" */
 static bool parse_mapping(const char *line, struct file_id *ret)
 {
-	unsigned major, minor;
-	uint64_t inode;
-	if (sscanf(line, "%*s %*s %*s %x:%x %" SCNu64, &major, &minor, &inode) != 3)
+	char *end;
+	for (int field = 0; field < 3; field++) {
+		line += strcspn(line, " ");
+		line += strspn(line, " ");
+	}
+	unsigned long major = strtoul(line, &end, 16);
+	if (*end != ':')
 		return false;
-	*ret = (struct file_id) { (uint64_t)makedev(major, minor), inode };
+	unsigned long minor = strtoul(end + 1, &end, 16);
+	uint64_t inode = strtoull(end, NULL, 10);
+	*ret = (struct file_id) { (uint64_t)makedev((unsigned)major, (unsigned)minor), inode };
 	return inode != 0;
 }
 
