@@ -48,7 +48,7 @@ check: ## every test; ends with the number of test cases
 	@MESON=$(MESON) scripts/check $(BUILD) $(TESTS)
 
 everything: ## check, and again with sanitizers, valgrind and the fuzzer
-	$(call compile,test check more)
+	$(call compile,test check python upstream more)
 	@MESON=$(MESON) scripts/everything $(BUILD) $(MESON_OPTIONS)
 
 fuzz: ## SECONDS=1800 of hostile files; finds stay in fuzz/found
