@@ -110,6 +110,13 @@ int sem_give(PyObject *self, unsigned n);
  * thread or a count of threads that is older is not of this process. */
 unsigned ext_forks(void);
 
+/* ---- module.c ---- */
+
+/* Around what all interpreters share: for a few instructions, and nothing that
+ * takes it again. No fork happens meanwhile. */
+void ext_lock(void);
+void ext_unlock(void);
+
 /* ---- wait.c ---- */
 
 /* Converts the arguments of acquire(blocking=True, timeout=None, *, n=1).

@@ -18,14 +18,27 @@ static int (*const parts[])(PyObject *module) = {
 
 static unsigned forks;
 
-static void count_fork(void)
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+void ext_lock(void)
+{
+	pthread_mutex_lock(&mutex);
+}
+
+void ext_unlock(void)
+{
+	pthread_mutex_unlock(&mutex);
+}
+
+static void begin_child(void)
 {
 	forks++;
+	ext_unlock();
 }
 
 __attribute__((constructor)) static void watch_forks(void)
 {
-	pthread_atfork(NULL, NULL, count_fork);
+	pthread_atfork(ext_lock, ext_unlock, begin_child);
 }
 
 unsigned ext_forks(void)

@@ -5,7 +5,6 @@
 #include "ext.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 struct recursion {
@@ -17,28 +16,12 @@ struct recursion {
 	struct recursion *next;
 };
 
-/* Of all interpreters, so there is no GIL that guards it. */
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+/* Of all interpreters: under ext_lock(), as there is no GIL that guards it. */
 static struct recursion *first;
-
-static void lock_list(void)
-{
-	pthread_mutex_lock(&mutex);
-}
-
-static void unlock_list(void)
-{
-	pthread_mutex_unlock(&mutex);
-}
-
-__attribute__((constructor)) static void watch_forks(void)
-{
-	pthread_atfork(lock_list, unlock_list, unlock_list);
-}
 
 struct recursion *recursion_get(semundo_t *sem)
 {
-	lock_list();
+	ext_lock();
 	struct recursion *r = first;
 	while (r && r->sem != sem)
 		r = r->next;
@@ -49,7 +32,7 @@ struct recursion *recursion_get(semundo_t *sem)
 	}
 	if (r)
 		r->references++;
-	unlock_list();
+	ext_unlock();
 	return r;
 }
 
@@ -57,7 +40,7 @@ void recursion_put(struct recursion *recursion)
 {
 	if (!recursion)
 		return;
-	lock_list();
+	ext_lock();
 	if (--recursion->references == 0) {
 		struct recursion **link = &first;
 		while (*link != recursion)
@@ -65,7 +48,7 @@ void recursion_put(struct recursion *recursion)
 		*link = recursion->next;
 		free(recursion);
 	}
-	unlock_list();
+	ext_unlock();
 }
 
 /* ---- who owns it ---- */

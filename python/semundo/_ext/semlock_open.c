@@ -3,7 +3,6 @@
 #include "ext.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 /* ---- handles: those that SemLocks of this process have open ---- */
@@ -16,24 +15,8 @@ struct shared_handle {
 	struct shared_handle *next;
 };
 
-/* Of all interpreters, so there is no GIL that guards it. */
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+/* Of all interpreters: under ext_lock(), as there is no GIL that guards it. */
 static struct shared_handle *first;
-
-static void lock_list(void)
-{
-	pthread_mutex_lock(&mutex);
-}
-
-static void unlock_list(void)
-{
-	pthread_mutex_unlock(&mutex);
-}
-
-__attribute__((constructor)) static void watch_forks(void)
-{
-	pthread_atfork(lock_list, unlock_list, unlock_list);
-}
 
 static struct shared_handle *handle_new(semundo_t *sem)
 {
@@ -41,35 +24,35 @@ static struct shared_handle *handle_new(semundo_t *sem)
 	if (!handle)
 		return NULL;
 	*handle = (struct shared_handle){ .sem = sem, .references = 1 };
-	lock_list();
+	ext_lock();
 	handle->next = first;
 	first = handle;
-	unlock_list();
+	ext_unlock();
 	return handle;
 }
 
 static struct shared_handle *handle_get(const void *sem)
 {
-	lock_list();
+	ext_lock();
 	struct shared_handle *handle = first;
 	while (handle && handle->sem != sem)
 		handle = handle->next;
 	if (handle)
 		handle->references++;
-	unlock_list();
+	ext_unlock();
 	return handle;
 }
 
 static void handle_put(struct shared_handle *handle)
 {
-	lock_list();
+	ext_lock();
 	bool last = --handle->references == 0;
 	struct shared_handle **link = &first;
 	while (last && *link != handle)
 		link = &(*link)->next;
 	if (last)
 		*link = handle->next;
-	unlock_list();
+	ext_unlock();
 	if (!last)
 		return;
 	semundo_close(handle->sem);
