@@ -8,15 +8,15 @@
 #include "cli.h"
 
 static struct {
-	const char *undo, *library;
-} given = { .undo = "binary", .library = PRELOAD_LIBRARY };
+	const char *undo, *path;
+} given = { .undo = "binary", .path = PRELOAD_LIBRARY };
 
 #define AT(member) offsetof(__typeof__(given), member)
 static const struct option_row rows[] = {
 	{ 'u', "undo", "POLICY", OPTION_TEXT, AT(undo),
 	  "binary (default): those that begin with 1 are locks until they are used as signals; "
 	  "none" },
-	{ 0, "library", "FILE", OPTION_TEXT, AT(library), "the library to preload" },
+	{ 0, "library", "FILE", OPTION_TEXT, AT(path), "the library to preload" },
 	{ 0, NULL, NULL, OPTION_FLAG, 0, NULL },
 };
 
@@ -24,14 +24,14 @@ static int check(const char *library)
 {
 	if (strcmp(given.undo, "binary") != 0 && strcmp(given.undo, "none") != 0)
 		return fail(STATUS_USAGE, "--undo: '%s' is not binary or none", given.undo);
-	if (given.library[strcspn(given.library, ": \t\n")] || (library && strpbrk(library, ": \t\n")))
+	if (given.path[strcspn(given.path, ": \t\n")] || (library && strpbrk(library, ": \t\n")))
 		return fail(STATUS_USAGE,
 		            "cannot preload '%s': ld.so(8) takes no path with a blank or a ':' in it",
-		            given.library);
+		            given.path);
 	if (!library || access(library, R_OK) < 0)
 		return fail(STATUS_NO_INPUT,
 		            "cannot preload '%s': %s; give the path with --library=FILE",
-		            given.library, strerror(errno));
+		            given.path, strerror(errno));
 	return STATUS_OK;
 }
 
@@ -53,7 +53,7 @@ static int preload(int count, char **operands)
 {
 	(void)count;
 	/* The program may change its directory. */
-	char *library = realpath(given.library, NULL);
+	char *library = realpath(given.path, NULL);
 	int status = check(library);
 	if (!status)
 		status = set_environment(library);

@@ -295,7 +295,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
  * word there is none, and it costs a system call for each signal to ask. */
 static bool must_see_signals(const struct waiter *w)
 {
-	return w->watch.count > 1 && (w->how->flags & SEMUNDO_WAIT_EINTR) && !(w->how->flags & WAIT_RESTARTS) &&
+	uint32_t flags = w->how->flags;
+	return w->watch.count > 1 && (flags & SEMUNDO_WAIT_EINTR) && !(flags & WAIT_RESTARTS) &&
 	       semundo__handlers_restart();
 }
 
